@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package spec holds what the daemon and a worker process say to each other:
+// the description of a container, the messages of the set-up dialog and the
+// exit record. It has no dependencies, because both sides import it and the
+// worker must stay small.
+//
+// The dialog on the set-up socket, after the daemon has put the worker into
+// its cgroup:
+//
+//	daemon → worker   Container  (+ the module's file for an artifact)
+//	                             the worker builds the root, pivots, confines itself
+//	worker → daemon   Resolved   (+ the module's file)
+//	daemon → worker   Compiled   (+ the directory with the compiled code)
+//	                             the worker loads the module
+//	worker → daemon   Ready
+//
+// Either side may send a [Failure] instead of its next message and stop. A
+// worker that reads the end of the stream before it has sent Ready exits
+// without a record: nothing half-made stays behind.
+package spec
+
+import "time"
+
+// File descriptors a worker process is started with. Descriptors 0 to 2 are
+// /dev/null, or the caller's own stdio for a foreground run.
+const (
+	SetupFD   = 3 // unix stream: the set-up dialog
+	ControlFD = 4 // listening unix stream: control calls (container mode)
+	ExitFD    = 5 // the exit record's file, write-only (container mode)
+	LogFD     = 6 // the CRI log file, append-only; absent for a foreground run
+)
+
+// Container describes one container completely. It is the first message of
+// the set-up dialog.
+type Container struct {
+	ID       string   // the container's id, for messages
+	Args     []string // argv as the guest sees it; Args[0] names the module unless Module is set
+	Env      []string // KEY=value
+	Cwd      string   // the guest's working directory, absolute; "" is /; created when absent
+	Hostname string   // "" leaves the pod's UTS name alone
+
+	UID    uint32
+	GID    uint32
+	Groups []uint32 // supplementary groups
+
+	// Root is the root file system as the snapshotter gives it, mounted in
+	// order on one another. Empty means an empty tmpfs.
+	Root         []Mount
+	ReadOnlyRoot bool
+
+	Mounts        []Mount  // made in order, inside the root
+	MaskedPaths   []string // hidden: files read empty, directories list empty
+	ReadonlyPaths []string // turned read-only, with everything below
+
+	// Module is set for an image that is a module and nothing else: its file
+	// comes with this message, is shown read-only at /Module.Name, and runs
+	// whatever Args[0] says.
+	Module *ModuleFile
+
+	// OOMScoreAdj is the kernel's preference for killing this process when
+	// memory is short, -1000 to 1000. Lowering it needs a privilege the
+	// daemon itself may lack; then it stays as it is.
+	OOMScoreAdj int
+
+	// TerminationMessagePath is where the container's last words go, inside
+	// the root; "" for none. The worker fills it when the guest trapped and
+	// left it empty.
+	TerminationMessagePath string
+
+	// Foreground makes the guest's stdio this process's own instead of the
+	// log.
+	Foreground bool
+
+	// Rootless says that the worker is in a user namespace with one id
+	// mapped, where groups cannot be set.
+	Rootless bool
+
+	// MemoryMaxPages caps the growth of the guest's memory, in 64 KiB pages;
+	// 0 leaves it to the module and to the cgroup's limit.
+	MemoryMaxPages uint32
+}
+
+// ModuleFile is the module of an artifact.
+type ModuleFile struct {
+	Name string // the file's name in the container's root
+}
+
+// Mount types that the worker makes itself; any other type is a file system
+// the kernel mounts with the given source and options.
+const (
+	MountBind  = "bind"
+	MountTmpfs = "tmpfs"
+)
+
+// Mount propagation, as the Kubernetes API names it (HostToContainer is
+// rslave). There is no way back to the host: Bidirectional is not offered.
+const (
+	PropagationPrivate = "private" // the default
+	PropagationSlave   = "rslave"  // later mounts of the host appear below it
+)
+
+// Mount is one file system in a container's root. In [Container.Root] the
+// destination is ignored.
+type Mount struct {
+	Destination string // absolute, in the container
+	Type        string // "bind", "tmpfs", "overlay", …
+	Source      string // the host's path for a bind
+	Options     []string
+	ReadOnly    bool
+	// RecursiveReadOnly makes every mount below the source read-only as well
+	// (KEP-3857); it implies ReadOnly.
+	RecursiveReadOnly bool
+	Propagation       string // PropagationPrivate when empty; binds only
+}
+
+// Resolved says which file of the root the worker will run. The file itself
+// comes with the message, opened read-only with the container's own rights.
+type Resolved struct {
+	Path string // in the container
+}
+
+// Compiled answers Resolved: the directory with the module's compiled code
+// comes with the message.
+type Compiled struct {
+	Digest string // of the module, "sha256:…"
+}
+
+// Ready says that the module is loaded and that Start opens the gate.
+type Ready struct{}
+
+// Exit reasons as the CRI shows them.
+const (
+	ReasonCompleted = "Completed"
+	ReasonError     = "Error"
+)
+
+// Exit is the record a worker leaves when its guest has ended, one JSON
+// object written at offset 0 of ExitFD in a single write. A worker that is
+// gone without a record was killed.
+type Exit struct {
+	Code       int32     // as a shell would show it: 0 to 255
+	Reason     string    // ReasonCompleted or ReasonError
+	Message    string    // why, for a person: the first line of a trap; "" for a plain exit
+	StartedAt  time.Time // when the gate opened
+	FinishedAt time.Time
+}
