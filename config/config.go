@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config holds the daemon's configuration: one versioned TOML file,
+// decoded strictly over the defaults, validated as a whole, and printed back
+// with its documentation.
+//
+// The comment of each field below is that key's only documentation. It is read
+// from this file, which the program embeds, for `wazelet config default`, for
+// docs/configuration.md and for the findings of `wazelet config check`.
+package config
+
+// Version is the version of the file format that this program writes. Older
+// ones are migrated when they are read; newer ones are refused.
+const Version = 1
+
+// DefaultPath is the file that is read when none is named.
+const DefaultPath = "/etc/wazelet/config.toml"
+
+// Config is the whole file. Default gives the values of keys that are absent.
+type Config struct {
+	// Version of this file's format. Required; this release writes and reads version 1.
+	Version int `toml:"version"`
+
+	// Directory for what survives a reboot: images, compiled modules, and the records of pods. One daemon at a time may use it.
+	Root string `toml:"root"`
+
+	// Directory for what a reboot ends: sockets, network namespaces, and the files made for each pod. It belongs on a tmpfs.
+	State string `toml:"state"`
+
+	// Handler of pods that name none: those without a RuntimeClass. It must be one of the handlers below.
+	DefaultHandler string `toml:"default_handler"`
+
+	// The socket that the kubelet and crictl talk to.
+	GRPC GRPC `toml:"grpc"`
+
+	// The daemon's own log, written to standard error.
+	Log Log `toml:"log"`
+
+	// Where containers are put in the cgroup hierarchy, and who makes their cgroups.
+	Cgroup Cgroup `toml:"cgroup"`
+
+	// The CNI plugins that give pods their network.
+	Network Network `toml:"network"`
+
+	// Pulling images and keeping them.
+	Image Image `toml:"image"`
+
+	// The process that each container runs in.
+	Worker Worker `toml:"worker"`
+
+	// The confined process that turns a module into machine code, once, when its image is pulled.
+	Compiler Compiler `toml:"compiler"`
+
+	// What a RuntimeClass can name as its handler. The handlers of the file replace the default one; each has its own table, `[handlers.NAME]`.
+	Handlers map[string]Handler `toml:"handlers"`
+}
+
+// GRPC is the table grpc.
+type GRPC struct {
+	// Path of the unix socket. The kubelet's containerRuntimeEndpoint is this path after `unix://`.
+	Address string `toml:"address"`
+}
+
+// Log is the table log.
+type Log struct {
+	// The least severe messages that are written.
+	Level string `toml:"level" values:"trace,debug,info,warn,error"`
+
+	// One line of key=value pairs per message, or one JSON object.
+	Format string `toml:"format" values:"text,json"`
+}
+
+// Cgroup is the table cgroup.
+type Cgroup struct {
+	// Who makes cgroups: `cgroupfs` writes to the file system, `systemd` asks the init system. The kubelet takes this value over; it must be systemd where systemd manages the hierarchy.
+	Driver string `toml:"driver" values:"cgroupfs,systemd"`
+
+	// Parent of pods for which the kubelet (or crictl) names none. A path from the hierarchy's root for cgroupfs, a slice's name for systemd.
+	Parent string `toml:"parent"`
+}
+
+// Network is the table network.
+type Network struct {
+	// Directories that are searched for CNI plugin programs, in this order.
+	BinDirs []string `toml:"bin_dirs"`
+
+	// Directory of CNI configuration. The first file by name is the pod network; a changed file is taken up at once.
+	ConfDir string `toml:"conf_dir"`
+}
+
+// Image is the table image.
+type Image struct {
+	// How the layers of an image become a container's root: `overlay` stacks them, `native` copies them and works on every file system.
+	Snapshotter string `toml:"snapshotter" values:"overlay,native"`
+
+	// Directory of registry settings, `HOST/hosts.toml` in the format containerd reads: mirrors, certificates, plain HTTP. Empty turns it off.
+	HostsDir string `toml:"hosts_dir"`
+
+	// Layers that one pull transfers at the same time.
+	MaxConcurrentDownloads int `toml:"max_concurrent_downloads"`
+
+	// A pull is given up when nothing has arrived for this long.
+	ProgressTimeout Duration `toml:"progress_timeout"`
+}
+
+// Worker is the table worker.
+type Worker struct {
+	// The wazelet-worker program. Empty means the one beside wazelet itself. It must be of the same release.
+	Path string `toml:"path"`
+}
+
+// Compiler is the table compiler.
+type Compiler struct {
+	// Memory that compiling one module may take. A module that needs more fails its pull.
+	Memory ByteSize `toml:"memory"`
+
+	// Time that compiling one module may take.
+	Timeout Duration `toml:"timeout"`
+
+	// Modules that are compiled at the same time.
+	Parallelism int `toml:"parallelism"`
+}
+
+// Handler is one table of handlers.
+type Handler struct {
+	// What runs the pods of this handler. `wasm`: WebAssembly modules, each in a worker process.
+	Kind string `toml:"kind" values:"wasm"`
+}

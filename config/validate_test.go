@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheDefaultsAreValid(t *testing.T) {
+	if err := Default().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEachValueIsJudged(t *testing.T) {
+	for _, test := range []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) { c.Root = "" }, `root: "" is not an absolute path`},
+		{func(c *Config) { c.Root = "//" }, `root: "//" is the root of the file system`},
+		{func(c *Config) { c.Root = "/a\x00b" }, `root: "/a\x00b" holds a NUL byte`},
+		{func(c *Config) { c.State = c.Root }, `state: is the same directory as root, but a reboot may only clear one of them`},
+		{func(c *Config) { c.GRPC.Address = "unix:///a" }, `grpc.address: "unix:///a" is a URL; write the path alone: "/a"`},
+		{func(c *Config) { c.GRPC.Address = "/" + strings.Repeat("a", 107) }, `grpc.address: "/` + strings.Repeat("a", 107) + `" is longer than the 107 bytes of a socket's path`},
+		{func(c *Config) { c.Log.Level = "loud" }, `log.level: "loud" is not one of trace, debug, info, warn, error`},
+		{func(c *Config) { c.Log.Format = "xml" }, `log.format: "xml" is not one of text, json`},
+		{func(c *Config) { c.Cgroup.Driver = "none" }, `cgroup.driver: "none" is not one of cgroupfs, systemd`},
+		{func(c *Config) { c.Cgroup.Parent = "wazelet" }, `cgroup.parent: "wazelet" is not an absolute path`},
+		{func(c *Config) { c.Cgroup.Parent = "/a/../b" }, `cgroup.parent: "/a/../b" is not in its shortest form, "/b"`},
+		{func(c *Config) { c.Cgroup.Driver = "systemd" }, `cgroup.parent: "/wazelet" is not the name of a slice, such as "wazelet.slice", which the systemd driver needs`},
+		{func(c *Config) { c.Network.BinDirs = nil }, `network.bin_dirs: is empty: no plugin can be found`},
+		{func(c *Config) { c.Network.BinDirs = []string{"/a", "b"} }, `network.bin_dirs: "b" is not an absolute path`},
+		{func(c *Config) { c.Network.ConfDir = "" }, `network.conf_dir: "" is not an absolute path`},
+		{func(c *Config) { c.Image.Snapshotter = "zfs" }, `image.snapshotter: "zfs" is not one of overlay, native`},
+		{func(c *Config) { c.Image.HostsDir = "a" }, `image.hosts_dir: "a" is not an absolute path`},
+		{func(c *Config) { c.Image.MaxConcurrentDownloads = 0 }, `image.max_concurrent_downloads: 0 is not between 1 and 1024`},
+		{func(c *Config) { c.Image.ProgressTimeout = 0 }, `image.progress_timeout: "0s" is less than a second; a duration is written with its unit, such as "5m"`},
+		{func(c *Config) { c.Worker.Path = "a" }, `worker.path: "a" is not an absolute path`},
+		{func(c *Config) { c.Compiler.Memory = 1000 }, `compiler.memory: "1kB" is less than "64MiB", which no module can be compiled in`},
+		{func(c *Config) { c.Compiler.Timeout = Duration(time.Millisecond) }, `compiler.timeout: "1ms" is less than a second; a duration is written with its unit, such as "5m"`},
+		{func(c *Config) { c.Compiler.Parallelism = -1 }, `compiler.parallelism: -1 is not between 1 and 1024`},
+		{func(c *Config) { c.Handlers["A"] = Handler{Kind: "wasm"} }, `handlers.A: "A" cannot be a handler's name: lower-case letters, digits and '-' (at most 63)`},
+		{func(c *Config) { c.Handlers["a"] = Handler{} }, `handlers.a.kind: "" is not one of wasm`},
+		{func(c *Config) { c.DefaultHandler = "runc" }, `default_handler: "runc" is not one of the handlers: wasm`},
+	} {
+		c := Default()
+		test.change(&c)
+		if err := c.Validate(); err == nil || err.Error() != test.want {
+			t.Errorf("finding is\n%v\nwant\n%s", err, test.want)
+		}
+	}
+}
+
+func TestAllFindingsAreGiven(t *testing.T) {
+	findings, _ := errors.AsType[Findings](Config{}.Validate())
+	judged := map[string]bool{}
+	for _, finding := range findings {
+		judged[finding.Key] = true
+		if finding.Doc == "" {
+			t.Errorf("%s: no documentation with the finding", finding.Key)
+		}
+	}
+	optional := map[string]bool{"version": true, "image.hosts_dir": true, "worker.path": true}
+	for _, k := range keys() {
+		if !k.table && !strings.Contains(k.path, anyName) && !judged[k.path] && !optional[k.path] {
+			t.Errorf("%s: the empty value was not found", k.path)
+		}
+	}
+}
