@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	suffix     = ".json"
+	tempPrefix = "_tmp-" // '_' is in no id
+	corruptDir = "corrupt"
+)
+
+// Migration turns the body of a record into that of the next version.
+type Migration func(json.RawMessage) (json.RawMessage, error)
+
+// Store keeps one versioned JSON file per record of type T in a directory.
+// Calls for different ids may run at once; the caller orders those for one id.
+type Store[T any] struct {
+	dir        string
+	version    int
+	migrations []Migration
+}
+
+// Corrupt is a file that Load could not read, and why. Err wraps
+// ErrNewerVersion when the file is sound but for a later release.
+type Corrupt struct {
+	File string // where the file is now
+	Err  error
+}
+
+// Open returns the store in dir, which it creates with mode 0700. version is
+// what T is now, from 1; migrations[i] brings a record from version i+1 to
+// i+2, so there is one less of them than versions.
+func Open[T any](dir string, version int, migrations ...Migration) (*Store[T], error) {
+	if version < 1 || len(migrations) != version-1 {
+		return nil, fmt.Errorf("records in %s: version %d with %d migrations", dir, version, len(migrations))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("records in %s: %w", dir, err)
+	}
+	return &Store[T]{dir: dir, version: version, migrations: migrations}, nil
+}
+
+// Put writes v under id. When it returns nil the record is on the disk; when
+// it fails, or the power does, the former one is still whole.
+func (s *Store[T]) Put(id string, v T) error {
+	if err := ValidateID(id); err != nil {
+		return err
+	}
+	data, err := encode(s.version, id, v)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", id, err)
+	}
+	if err := s.replace(id+suffix, data); err != nil {
+		return fmt.Errorf("record %s: %w", id, err)
+	}
+	return nil
+}
+
+func (s *Store[T]) replace(name string, data []byte) (err error) {
+	f, err := os.CreateTemp(s.dir, tempPrefix+"*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), filepath.Join(s.dir, name)); err != nil {
+		return err
+	}
+	return syncDir(s.dir)
+}
+
+// Remove removes the record of id. One that is absent is no error.
+func (s *Store[T]) Remove(id string) error {
+	if err := ValidateID(id); err != nil {
+		return err
+	}
+	if err := remove(filepath.Join(s.dir, id+suffix)); err != nil {
+		return fmt.Errorf("record %s: %w", id, err)
+	}
+	return syncDir(s.dir)
+}
+
+// Load reads all records by id, removes what interrupted Puts left, and moves
+// what it cannot read into dir/corrupt. It is to be called before the first
+// Put. The error tells that the directory itself cannot be used.
+func (s *Store[T]) Load() (map[string]T, []Corrupt, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("records in %s: %w", s.dir, err)
+	}
+	records := make(map[string]T, len(entries))
+	var bad []Corrupt
+	for _, entry := range entries {
+		name := entry.Name()
+		path := filepath.Join(s.dir, name)
+		switch {
+		case name == corruptDir && entry.IsDir():
+			continue
+		case strings.HasPrefix(name, tempPrefix) && entry.Type().IsRegular():
+			if err := remove(path); err != nil {
+				return nil, nil, fmt.Errorf("records in %s: %w", s.dir, err)
+			}
+			continue
+		}
+		id, v, err := s.read(entry)
+		switch {
+		case err == nil:
+			records[id] = v
+		case errors.Is(err, ErrNewerVersion):
+			bad = append(bad, Corrupt{File: path, Err: err})
+		default:
+			moved, moveErr := s.setAside(name)
+			bad = append(bad, Corrupt{File: moved, Err: errors.Join(err, moveErr)})
+		}
+	}
+	return records, bad, nil
+}
+
+func (s *Store[T]) read(entry fs.DirEntry) (id string, v T, err error) {
+	id, ok := strings.CutSuffix(entry.Name(), suffix)
+	if !ok || !entry.Type().IsRegular() {
+		return "", v, errors.New("not a record file")
+	}
+	if err := ValidateID(id); err != nil {
+		return "", v, err
+	}
+	data, err := readBounded(filepath.Join(s.dir, entry.Name()))
+	if err != nil {
+		return "", v, err
+	}
+	body, err := decode(data, id, s.version, s.migrations)
+	if err != nil {
+		return "", v, err
+	}
+	if err := json.Unmarshal(body, &v); err != nil {
+		return "", v, err
+	}
+	return id, v, nil
+}
+
+// setAside moves the file into dir/corrupt and returns where it is now. An
+// older file there of the same name gives way to it.
+func (s *Store[T]) setAside(name string) (string, error) {
+	from, to := filepath.Join(s.dir, name), filepath.Join(s.dir, corruptDir, name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return from, err
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return from, err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return from, err
+	}
+	return to, syncDir(s.dir)
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err == nil && len(data) > maxFileSize {
+		err = fmt.Errorf("more than %d bytes", maxFileSize)
+	}
+	return data, err
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// syncDir makes a rename or removal in dir last through a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
