@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tiny
+
+import "encoding/binary"
+
+// Hello returns a command that prints the text to its standard output and ends.
+func Hello(text string) []byte { return Print(text, "", 0) }
+
+// Print returns a command that writes to its standard output, then to its standard
+// error, and exits with the code.
+func Print(stdout, stderr string, code int32) []byte {
+	return printer(stdout, stderr, join(constant(code), call(1)), procExit).encode()
+}
+
+// Pause returns a command that prints the text and then sleeps for ever.
+func Pause(text string) []byte {
+	const subscription, event, count = 64, 128, 192
+	m := printer(text, "", join(
+		[]byte{opLoop, blockVoid},
+		constant(subscription), constant(event), constant(1), constant(count), call(1), []byte{opDrop},
+		[]byte{opBr, 0, opEnd},
+	), pollOneoff)
+	// The subscription to the monotonic clock lies in front of the text.
+	copy(m.data[subscription-iovecs:], clockSubscription(3600e9))
+	return m.encode()
+}
+
+// iovecs is where the data of a printer begins and text where its text does.
+const (
+	iovecs = 16
+	text   = 256
+)
+
+// printer writes both texts and goes on with the code then, which may call the
+// import further, whose index is 1.
+func printer(stdout, stderr string, then []byte, further function) module {
+	const written = 8
+	data := make([]byte, text-iovecs)
+	copy(data, join(iovec(text, len(stdout)), iovec(text+len(stdout), len(stderr))))
+	data = append(data, stdout+stderr...)
+	var body []byte
+	for i, s := range []string{stdout, stderr} {
+		if s != "" {
+			body = join(body, constant(int32(i+1)), constant(int32(iovecs+8*i)), constant(1), constant(written), call(0), []byte{opDrop})
+		}
+	}
+	return module{
+		imports: []function{fdWrite, further},
+		start:   &function{body: join(body, then)},
+		data:    data,
+		dataAt:  iovecs,
+	}
+}
+
+// clockSubscription is the preview 1 struct that asks for an event after so many
+// nanoseconds of the monotonic clock.
+func clockSubscription(nanoseconds uint64) []byte {
+	s := make([]byte, 48)
+	s[16] = 1 // clock id: monotonic; the tag at 8 is 0, a clock
+	binary.LittleEndian.PutUint64(s[24:], nanoseconds)
+	return s
+}
+
+// Trap returns a command that executes unreachable.
+func Trap() []byte { return command([]byte{opUnreachable}) }
+
+// DivideByZero returns a command that traps with an integer division by zero.
+func DivideByZero() []byte {
+	return command(join(constant(1), constant(0), []byte{opI32DivS, opDrop}))
+}
+
+// OutOfBounds returns a command that traps with a load beyond its memory.
+func OutOfBounds() []byte {
+	return command(join(constant(-4), []byte{opI32Load, 2, 0, opDrop}))
+}
+
+// Recurse returns a command that calls itself until its stack overflows.
+func Recurse() []byte { return command(call(0)) }
+
+// Spin returns a command that loops for ever without calling its host.
+func Spin() []byte { return command([]byte{opLoop, blockVoid, opBr, 0, opEnd}) }
+
+// Hog returns a command that grows its memory a megabyte at a time and writes to
+// every byte of it, until it is killed, or traps when it cannot grow.
+func Hog() []byte {
+	const step = 16 // pages of 64 KiB
+	return module{start: &function{
+		locals: []byte{typeI32},
+		body: join(
+			[]byte{opLoop, blockVoid},
+			constant(step), []byte{opMemoryGrow, 0, opLocalTee, 0},
+			constant(-1), []byte{opI32Eq, opIf, blockVoid, opUnreachable, opEnd},
+			// memory.fill from the first new page
+			[]byte{opLocalGet, 0}, constant(16), []byte{opI32Shl}, constant(1), constant(step<<16),
+			[]byte{opPrefix, opMemoryFill, 0},
+			[]byte{opBr, 0, opEnd},
+		),
+	}}.encode()
+}
+
+// MissingImport returns a command that imports env.nowhere, which no host has.
+func MissingImport() []byte {
+	return module{
+		imports: []function{{module: "env", name: "nowhere"}},
+		start:   &function{body: call(0)},
+	}.encode()
+}
+
+// NoStart returns a module without _start: a library.
+func NoStart() []byte { return module{}.encode() }
+
+// Component returns the least a WebAssembly component can be: the preamble with
+// the component layer (component-model, Binary.md).
+func Component() []byte { return []byte("\x00asm\x0d\x00\x01\x00") }
+
+// Truncated returns a module cut in the middle of a section.
+func Truncated() []byte {
+	m := Hello("cut")
+	return m[:len(m)-8]
+}
+
+func command(body []byte) []byte { return module{start: &function{body: body}}.encode() }

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// cgroups is the laboratory's own branch of every cgroup hierarchy. The kubelet
+// gets it as its cgroupRoot, and the laboratory's own daemons live in a leaf of
+// it, so that whatever belongs to the laboratory can be found and ended.
+type cgroups struct {
+	// name is the branch below each hierarchy's root, without a slash.
+	name string
+	// mounts are the roots of the hierarchies: one on cgroup v2, one per
+	// controller on v1.
+	mounts []string
+	v2     bool
+}
+
+// daemons is the leaf for the laboratory's own processes.
+const daemons = "daemons"
+
+func findCgroups(name string) (*cgroups, error) {
+	const root = "/sys/fs/cgroup"
+	var stat unix.Statfs_t
+	if err := unix.Statfs(root, &stat); err != nil {
+		return nil, fmt.Errorf("%s: %w", root, err)
+	}
+	if stat.Type == unix.CGROUP2_SUPER_MAGIC {
+		return &cgroups{name: name, mounts: []string{root}, v2: true}, nil
+	}
+	infos, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup"))
+	if err != nil {
+		return nil, err
+	}
+	c := &cgroups{name: name}
+	for _, info := range infos {
+		if filepath.Dir(info.Mountpoint) == root {
+			c.mounts = append(c.mounts, info.Mountpoint)
+		}
+	}
+	if len(c.mounts) == 0 {
+		return nil, fmt.Errorf("no cgroup hierarchy is mounted below %s", root)
+	}
+	slices.Sort(c.mounts)
+	return c, nil
+}
+
+// create makes the branch and its leaf for daemons.
+func (c *cgroups) create() error {
+	for _, mount := range c.mounts {
+		if c.v2 {
+			if err := delegate(mount); err != nil {
+				return err
+			}
+		}
+		branch := filepath.Join(mount, c.name)
+		if err := os.Mkdir(branch, 0o755); err != nil {
+			return err
+		}
+		if c.v2 {
+			if err := delegate(branch); err != nil {
+				return err
+			}
+		}
+		if err := inheritCPUSet(branch); err != nil {
+			return err
+		}
+	}
+	return os.Mkdir(c.daemons(), 0o755)
+}
+
+// delegate offers every controller that dir has to its children.
+func delegate(dir string) error {
+	has, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	for _, controller := range strings.Fields(string(has)) {
+		err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
+		if err != nil {
+			return fmt.Errorf("delegate the %s controller of %s: %w", controller, dir, err)
+		}
+	}
+	return nil
+}
+
+// inheritCPUSet fills a new v1 cpuset, which takes no process while it is empty.
+func inheritCPUSet(dir string) error {
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		own, err := os.ReadFile(filepath.Join(dir, file))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(string(own)) != "" {
+			continue
+		}
+		parent, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(string(parent)) == "" {
+			continue // v2: empty means all
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), parent, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tracking is the hierarchy that the laboratory's own processes are put into.
+// On v1 one is enough to find them, and the others are left as they are.
+func (c *cgroups) tracking() string {
+	if i := slices.IndexFunc(c.mounts, func(m string) bool { return filepath.Base(m) == "pids" }); i >= 0 {
+		return c.mounts[i]
+	}
+	return c.mounts[0]
+}
+
+func (c *cgroups) daemons() string { return filepath.Join(c.tracking(), c.name, daemons) }
+
+// joinThread moves the calling thread into the leaf for daemons: a process that
+// it starts is born there. On v2 threads cannot be moved alone; there the child
+// is cloned into the leaf instead (SysProcAttr.CgroupFD).
+func (c *cgroups) joinThread() error {
+	if c.v2 {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(c.daemons(), "tasks"), []byte(strconv.Itoa(unix.Gettid())), 0)
+}
+
+// list returns every cgroup of the branch, relative to its hierarchy's root, with
+// the hierarchy in front.
+func (c *cgroups) list() ([]string, error) {
+	var all []string
+	for _, mount := range c.mounts {
+		err := filepath.WalkDir(filepath.Join(mount, c.name), func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // removed while we looked
+			}
+			if err == nil && d.IsDir() {
+				all = append(all, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// processes returns the ids of all processes in the branch.
+func (c *cgroups) processes() ([]int, error) {
+	dirs, err := c.list()
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, dir := range dirs {
+		content, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil {
+			continue // gone, or threaded
+		}
+		for _, field := range strings.Fields(string(content)) {
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	slices.Sort(pids)
+	return slices.Compact(pids), nil
+}
+
+// remove removes the branch, deepest first. It must have no process left.
+func (c *cgroups) remove() error {
+	dirs, err := c.list()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, dir := range slices.Backward(dirs) {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

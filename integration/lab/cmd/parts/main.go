@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command parts builds the programs of the laboratory and prints where they are.
+//
+//	go run ./integration/lab/cmd/parts             everything a laboratory needs
+//	go run ./integration/lab/cmd/parts etcd crictl only these
+//	go run ./integration/lab/cmd/parts -lint       the linter runner
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/wazelet/wazelet/integration/lab/parts"
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "parts:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("parts", flag.ContinueOnError)
+	lint := flags.Bool("lint", false, "build the linter runner instead of the laboratory's parts")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	repo, err := parts.Repo()
+	if err != nil {
+		return err
+	}
+	all := parts.Laboratory()
+	if *lint {
+		all = parts.Lint()
+	}
+	chosen, err := parts.Select(all, flags.Args()...)
+	if err != nil {
+		return err
+	}
+	b := parts.NewBuilder(repo, out)
+	if err := b.Build(ctx, chosen...); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, b.Bin)
+	return nil
+}

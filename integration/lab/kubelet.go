@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+// kubeletConfig is the configuration of the kubelet: that of an ordinary node
+// with wazelet as its only runtime, but quicker to notice things, and in its own
+// folders.
+func (c *Cluster) kubeletConfig() object {
+	return object{
+		"apiVersion":               "kubelet.config.k8s.io/v1beta1",
+		"kind":                     "KubeletConfiguration",
+		"containerRuntimeEndpoint": "unix://" + c.Socket(),
+		"address":                  nodeIP,
+		"healthzBindAddress":       "127.0.0.1",
+		"healthzPort":              10248,
+		"staticPodPath":            c.path("static"),
+		"podLogsDir":               c.PodLogs(),
+		"volumePluginDir":          c.path("volumeplugins"),
+		"resolvConf":               c.path("resolv.conf"),
+		"clusterDNS":               []string{dnsIP},
+		"clusterDomain":            "cluster.local",
+		"maxPods":                  250,
+
+		"authentication": object{
+			"anonymous": object{"enabled": false},
+			"webhook":   object{"enabled": true},
+			"x509":      object{"clientCAFile": c.path("pki/ca.crt")},
+		},
+		"authorization": object{"mode": "Webhook"},
+
+		// The pods' cgroups are real, below the laboratory's own branch.
+		"cgroupDriver":  "cgroupfs",
+		"cgroupsPerQOS": true,
+		"cgroupRoot":    "/" + c.name,
+		"failCgroupV1":  false,
+		"failSwapOn":    false,
+
+		// A busy disk must not evict the pods of a test, nor collect its images.
+		"evictionHard":                object{},
+		"imageGCHighThresholdPercent": 100,
+		"imageGCLowThresholdPercent":  99,
+
+		"serializeImagePulls": false,
+		"registryPullQPS":     0,
+		"eventRecordQPS":      0,
+
+		// As quick as the kubelet allows: log rotation is looked at every three
+		// seconds at best, a crashing container may be restarted every second.
+		"containerLogMaxSize":         c.options.LogMaxSize,
+		"containerLogMaxFiles":        3,
+		"containerLogMonitorInterval": "3s",
+		"crashLoopBackOff":            object{"maxContainerRestartPeriod": "2s"},
+		"syncFrequency":               "10s",
+		"fileCheckFrequency":          "1s",
+		"nodeStatusUpdateFrequency":   "2s",
+
+		// The laboratory has no kube-proxy, so nobody needs the kubelet's chains.
+		"makeIPTablesUtilChains": false,
+	}
+}
+
+func (c *Cluster) startKubelet() error {
+	return c.startDaemon("kubelet", c.part("kubelet"),
+		"--config", c.path("kubelet.yaml"),
+		"--kubeconfig", c.path("kubelet.conf"),
+		"--root-dir", c.path("kubelet"),
+		"--cert-dir", c.path("kubelet-pki"),
+		"--hostname-override", c.options.Node,
+		"--node-ip", nodeIP,
+		"--v", "2",
+	)
+}

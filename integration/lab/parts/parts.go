@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package parts builds the unmodified programs the laboratory runs from their
+// published Go modules: the Kubernetes control plane and kubelet, etcd, the
+// registry, the CNI plugins and the CRI tools.
+//
+// Each program belongs to a nested module under modules/, whose committed
+// go.mod and go.sum pin every byte of it. A build is skipped when neither those
+// files, nor the flags, nor the Go release changed since the last one.
+package parts
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Part is one program built from a nested module.
+type Part struct {
+	// Name is the path of the program below the folder of binaries.
+	Name string
+	// Module is the folder below integration/lab/modules.
+	Module string
+	// Package is the import path of the main package, or of the test package
+	// when Test is set.
+	Package string
+	// LDFlags are the linker's flags.
+	LDFlags string
+	// Test says that the program is a test binary (go test -c).
+	Test bool
+}
+
+// kubernetesVersion must equal the version in modules/kubernetes/go.mod.
+const kubernetesVersion = "v1.37.2"
+
+// stripped leaves out the symbol and debug tables: nobody debugs these programs.
+const stripped = "-s -w"
+
+// kubernetesFlags stamps the release into the Kubernetes programs: without it
+// the kubelet reports v0.0.0 and the API server refuses skewed clients.
+var kubernetesFlags = strings.Join([]string{
+	stripped,
+	"-X k8s.io/component-base/version.gitVersion=" + kubernetesVersion,
+	"-X k8s.io/component-base/version.gitMajor=1",
+	"-X k8s.io/component-base/version.gitMinor=37",
+	"-X k8s.io/component-base/version.gitTreeState=clean",
+	"-X k8s.io/client-go/pkg/version.gitVersion=" + kubernetesVersion,
+}, " ")
+
+// Laboratory returns the parts a laboratory needs, slowest first: the later
+// ones find most of their packages in the build cache.
+func Laboratory() []Part {
+	ps := []Part{
+		kubernetes("kubelet"),
+		kubernetes("kube-apiserver"),
+		kubernetes("kube-controller-manager"),
+		kubernetes("kube-scheduler"),
+		kubernetes("kubectl"),
+		{Name: "etcd", Module: "etcd", Package: "go.etcd.io/etcd/server/v3"},
+		{Name: "registry", Module: "distribution", Package: "github.com/distribution/distribution/v3/cmd/registry"},
+		{Name: "crictl", Module: "critools", Package: "sigs.k8s.io/cri-tools/cmd/crictl"},
+		{Name: "critest", Module: "critools", Package: "sigs.k8s.io/cri-tools/cmd/critest", Test: true},
+	}
+	for _, p := range []string{"main/bridge", "main/loopback", "ipam/host-local", "meta/portmap"} {
+		ps = append(ps, Part{
+			Name:    "cni/" + filepath.Base(p),
+			Module:  "cniplugins",
+			Package: "github.com/containernetworking/plugins/plugins/" + p,
+		})
+	}
+	for i := range ps {
+		if ps[i].LDFlags == "" {
+			ps[i].LDFlags = stripped
+		}
+	}
+	return ps
+}
+
+// Lint returns the linter runner, which only make lint needs.
+func Lint() []Part {
+	return []Part{{
+		Name:    "golangci-lint",
+		Module:  "golangcilint",
+		Package: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint",
+		// The runner prints this version, and refuses a configuration of another major.
+		LDFlags: stripped + " -X main.version=2.15.0",
+	}}
+}
+
+func kubernetes(name string) Part {
+	return Part{
+		Name:    name,
+		Module:  "kubernetes",
+		Package: "k8s.io/kubernetes/cmd/" + name,
+		LDFlags: kubernetesFlags,
+	}
+}
+
+// Select returns the named parts of ps in their own order, or all of them when
+// no name is given. An unknown name is an error.
+func Select(ps []Part, names ...string) ([]Part, error) {
+	if len(names) == 0 {
+		return ps, nil
+	}
+	var out []Part
+	for _, p := range ps {
+		if i := slices.Index(names, p.Name); i >= 0 {
+			out = append(out, p)
+			names = slices.Delete(slices.Clone(names), i, i+1)
+		}
+	}
+	if len(names) > 0 {
+		return nil, fmt.Errorf("no part is named %s", strings.Join(names, ", "))
+	}
+	return out, nil
+}
+
+// Repo returns the root of the repository that holds the working directory.
+func Repo() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.Contains("\n"+string(b), "\nmodule github.com/wazelet/wazelet\n") {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("%s: not inside the repository of Wazelet", wd)
+		}
+	}
+}
+
+// Cache returns the laboratory's cache folder: $WAZELET_LAB_CACHE, or .cache/lab
+// in the repository. It holds bin/ with the parts and guests/ with the Wasm
+// programs of the tests.
+func Cache(repo string) string {
+	if dir := os.Getenv("WAZELET_LAB_CACHE"); dir != "" {
+		return dir
+	}
+	return filepath.Join(repo, ".cache", "lab")
+}

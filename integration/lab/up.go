@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Up brings the laboratory up and returns when its node is Ready. After an error
+// Down takes away what was made.
+func (c *Cluster) Up(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	steps := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"namespaces", c.prepare},
+		{"registry, etcd, wazelet", c.startBase},
+		{"API server", c.startAPIServer},
+		{"controllers, scheduler, kubelet", c.startControllers},
+		{"node Ready", c.waitNode},
+	}
+	start := time.Now()
+	for _, step := range steps {
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("bring up %s: %w", step.name, err)
+		}
+		c.printf("lab: %-32s %s", step.name, time.Since(start).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// check finds missing programs before anything is started.
+func (c *Cluster) check() error {
+	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl", "crictl", "registry", "cni/bridge"} {
+		if _, err := os.Stat(c.part(name)); err != nil {
+			return fmt.Errorf("part %s: %w (go run ./integration/lab/cmd/parts builds it)", name, err)
+		}
+	}
+	for _, path := range []string{c.options.Wazelet, filepath.Join(filepath.Dir(c.options.Wazelet), "wazelet-worker")} {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w (make build builds it)", err)
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) prepare(context.Context) error {
+	if err := c.writeConfigs(); err != nil {
+		return err
+	}
+	var err error
+	if c.claim, err = stake(c.name); err != nil {
+		return err
+	}
+	if err := c.cgroups.create(); err != nil {
+		return err
+	}
+	return c.namespaces.create(c.arrangeMounts)
+}
+
+func (c *Cluster) startBase(ctx context.Context) error {
+	return errors.Join(
+		c.startDaemon("registry", c.part("registry"), "serve", c.path("registry.yaml")),
+		c.startDaemon("registry-private", c.part("registry"), "serve", c.path("registry-private.yaml")),
+		c.startDaemon("etcd", c.part("etcd"),
+			"--data-dir", c.path("etcd"),
+			"--listen-client-urls", "http://127.0.0.1:2379",
+			"--advertise-client-urls", "http://127.0.0.1:2379",
+			"--listen-peer-urls", "http://127.0.0.1:2380",
+			// The data is thrown away: a power failure may take it.
+			"--unsafe-no-fsync",
+			"--log-level", "warn",
+		),
+		c.StartRuntime(ctx),
+	)
+}
+
+func (c *Cluster) startAPIServer(ctx context.Context) error {
+	pki := func(name string) string { return c.path("pki", name) }
+	err := c.startDaemon("kube-apiserver", c.part("kube-apiserver"),
+		"--etcd-servers", "http://127.0.0.1:2379",
+		"--advertise-address", nodeIP,
+		"--bind-address", "0.0.0.0",
+		"--secure-port", "6443",
+		"--tls-cert-file", pki("api.crt"),
+		"--tls-private-key-file", pki("api.key"),
+		"--cert-dir", c.path("pki"),
+		"--token-auth-file", c.path("tokens.csv"),
+		"--authorization-mode", "Node,RBAC",
+		"--enable-admission-plugins", "NodeRestriction",
+		"--service-account-issuer", "https://kubernetes.default.svc",
+		"--service-account-key-file", pki("sa.key"),
+		"--service-account-signing-key-file", pki("sa.key"),
+		"--service-cluster-ip-range", serviceCIDR,
+		"--client-ca-file", pki("ca.crt"),
+		"--kubelet-client-certificate", pki("kubelet-client.crt"),
+		"--kubelet-client-key", pki("kubelet-client.key"),
+		"--kubelet-preferred-address-types", "InternalIP",
+	)
+	if err != nil {
+		return err
+	}
+	client, err := c.apiClient()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	return c.until(ctx, "the API server's /readyz", func(ctx context.Context) error {
+		return c.get(ctx, client, "https://"+apiAddress+"/readyz")
+	}, "kube-apiserver", "etcd")
+}
+
+func (c *Cluster) startControllers(ctx context.Context) error {
+	common := []string{"--kubeconfig", c.path("admin.conf"), "--bind-address", "127.0.0.1", "--leader-elect=false"}
+	err := errors.Join(
+		c.startDaemon("kube-controller-manager", c.part("kube-controller-manager"), append(common,
+			"--service-account-private-key-file", c.path("pki/sa.key"),
+			"--root-ca-file", c.path("pki/ca.crt"))...),
+		c.startDaemon("kube-scheduler", c.part("kube-scheduler"), common...),
+		// The kubelet ends when its runtime does not answer at the start.
+		c.waitRuntime(ctx),
+	)
+	if err != nil {
+		return err
+	}
+	return c.startKubelet()
+}
+
+func (c *Cluster) waitNode(ctx context.Context) error {
+	waits := [][]string{
+		{"--for=create", "node/" + c.options.Node},
+		{"--for=condition=Ready", "node/" + c.options.Node},
+		{"--for=create", "serviceaccount/default"},
+	}
+	for _, args := range waits {
+		if err := c.Wait(ctx, args...); err != nil {
+			return fmt.Errorf("%w\n%s", err, Tail(c.LogFile("kubelet"), 10))
+		}
+	}
+	return nil
+}
+
+// HTTP returns a client that connects from within the laboratory's network, so
+// that pods and Services can be reached by their own addresses.
+func (c *Cluster) HTTP() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: c.Dial}, Timeout: 30 * time.Second}
+}
+
+func (c *Cluster) apiClient() (*http.Client, error) {
+	ca, err := os.ReadFile(c.path("pki/ca.crt"))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return &http.Client{
+		Transport: &http.Transport{DialContext: c.Dial, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}},
+		Timeout:   5 * time.Second,
+	}, nil
+}
+
+// get wants an answer of 200 from the API server.
+func (c *Cluster) get(ctx context.Context, client *http.Client, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.tokens.admin)
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+		return errors.Join(fmt.Errorf("%s: %s\n%s", url, response.Status, body), err)
+	}
+	return nil
+}
