@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/cri/probe"
+)
+
+// answerTimeout is how long the daemon or its worker may take to say who it is.
+const answerTimeout = 10 * time.Second
+
+// checkWorker runs the worker program for its version: the two speak to each
+// other in a form that only one release knows.
+func checkWorker(ctx context.Context, o Options) []Finding {
+	mend := "Install wazelet and wazelet-worker of one release side by side, or set worker.path."
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, o.WorkerPath, "version").Output()
+	switch version := strings.TrimSpace(string(out)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(o.WorkerPath+" is missing", mend)
+	case err != nil:
+		return fail(fmt.Sprintf("%s version: %v", o.WorkerPath, err), mend)
+	case version != o.Version:
+		return fail(fmt.Sprintf("%s is version %q, wazelet is %q", o.WorkerPath, version, o.Version), mend)
+	}
+	return ok("%s runs and is of this release", o.WorkerPath)
+}
+
+// checkSocket talks to the daemon, if it runs.
+func checkSocket(ctx context.Context, o Options) []Finding {
+	socket := o.Config.GRPC.Address
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "unix", socket)
+	switch start := "Start it (`systemctl start wazelet`), and read its log if it does not stay up (`journalctl -u wazelet`)."; {
+	case errors.Is(err, fs.ErrNotExist):
+		return warn("wazelet serve does not run: there is no "+socket, start)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return warn("wazelet serve does not run any more: nobody listens at "+socket, start)
+	case err != nil:
+		return warn(err.Error(), "Run `sudo wazelet doctor`.")
+	}
+	connection.Close()
+	answer, err := probe.Ask(ctx, socket)
+	if err != nil {
+		return fail(err.Error(), "Read the daemon's log (`journalctl -u wazelet`). `Unavailable` while it recovers its pods is no fault.")
+	}
+	return examineAnswer(socket, answer, o.Version)
+}
+
+// examineAnswer judges what the runtime at the socket said.
+func examineAnswer(socket string, answer probe.Answer, version string) []Finding {
+	if answer.Name != "wazelet" {
+		return fail(fmt.Sprintf("%s belongs to %s %s", socket, answer.Name, answer.Version), "Stop it, or set grpc.address to another path.")
+	}
+	var findings []Finding
+	if answer.Version != version {
+		findings = append(findings, warn(fmt.Sprintf("the daemon at %s is version %s, this program %s", socket, answer.Version, version),
+			"Restart the daemon after an upgrade (`systemctl restart wazelet`); pods keep running.")...)
+	}
+	for _, condition := range answer.Unmet {
+		findings = append(findings, fail(fmt.Sprintf("the daemon reports that %s does not hold: %s", condition.Type, condition.Message),
+			"See the findings above, and the daemon's log (`journalctl -u wazelet`).")...)
+	}
+	if findings == nil {
+		return ok("wazelet %s answers at %s", answer.Version, socket)
+	}
+	return findings
+}
