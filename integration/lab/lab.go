@@ -145,7 +145,7 @@ func or(value, fallback string) string {
 
 func random(bytes int) string {
 	b := make([]byte, bytes)
-	rand.Read(b) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 
@@ -156,6 +156,9 @@ func (c *Cluster) path(elem ...string) string {
 
 // part returns the path of one of the parts.
 func (c *Cluster) part(name string) string { return filepath.Join(c.options.Parts, name) }
+
+// PartsDir returns the folder of kubectl, crictl, critest and the other parts.
+func (c *Cluster) PartsDir() string { return c.options.Parts }
 
 // Dir returns the scratch folder.
 func (c *Cluster) Dir() string { return c.dir }

@@ -113,7 +113,7 @@ func panicNow(words []string) error { panic(strings.Join(words, " ")) }
 
 func nilDeref([]string) error {
 	var p *struct{ next *int }
-	fmt.Println(*p.next)
+	fmt.Println(*p.next) //nolint:govet // the fault is what it is for
 	return nil
 }
 

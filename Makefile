@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Two compilers at once are what a small machine has memory for.
+BUILD    = CGO_ENABLED=0 $(GO) build -p 2 -trimpath -buildvcs=false
+LDFLAGS  = -X main.version=$(VERSION)
+LAB      = ./integration/lab/cmd
+FUZZTIME ?= 20s
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -e -o pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help build cross test test-unit test-e2e lint lint-proof demo parts bench fuzz clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/wazelet and bin/wazelet-worker
+	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/wazelet ./cmd/wazelet-worker
+
+cross: ## Build and vet for arm64, into bin/linux-arm64
+	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...
+
+test: test-unit test-e2e ## Run every test (as root)
+
+# The end-to-end suite is the package integration; all others are quick.
+test-unit: build summary ## Run all tests but the end-to-end suite, with the race detector (as root)
+	$(GO) list ./... | grep -v '/integration$$' \
+		| xargs $(GO) test -json -race -p 2 -timeout 10m | .cache/testsummary
+
+test-e2e: build parts summary ## Run the end-to-end suite on a real control plane (as root)
+	$(GO) test -json -count 1 -timeout 25m $(E2EFLAGS) ./integration | .cache/testsummary
+
+.PHONY: summary
+summary:
+	@$(GO) build -o .cache/testsummary $(LAB)/testsummary
+
+parts: ## Build the real parts the laboratory runs: Kubernetes, etcd, registry, CNI
+	$(GO) run $(LAB)/parts
+
+demo: ## Bring up a cluster on Wazelet and run examples/ (as root); CI=true: check and end
+	@mkdir -p .cache && $(GO) build -o .cache/demo $(LAB)/demo
+	@exec .cache/demo $(if $(filter true 1,$(CI)),-ci)
+
+lint: ## Run golangci-lint with the rules of .golangci.yml
+	@$(GO) run $(LAB)/parts -lint >/dev/null
+	$(LINTER) run ./...
+
+lint-proof: ## Prove that each lint rule fires on a seeded fault
+	@$(GO) run $(LAB)/parts -lint >/dev/null
+	@$(GO) run $(LAB)/lintproof
+
+bench: build ## Run the benchmarks
+	$(GO) list ./... | grep -v '/integration' | xargs $(GO) test -p 1 -run '^$$' -bench . -benchmem
+
+fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2 $$pkg; \
+		done; \
+	done
+
+clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
+	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof
+
+LINTER = $(or $(WAZELET_LAB_CACHE),.cache/lab)/bin/golangci-lint
