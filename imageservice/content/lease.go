@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package content
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"github.com/opencontainers/go-digest"
+)
+
+// leaseTerm ends a lease whose holder was killed and whose store was never opened by Recover again.
+const leaseTerm = 24 * time.Hour
+
+// Lease returns a context under which blobs and snapshots are made: they are kept until release, and after it only if
+// a name leads to them. Release does not depend on ctx being alive.
+func (s *Store) Lease(ctx context.Context, purpose string) (context.Context, func() error, error) {
+	id := purpose + "-" + rand.Text()
+	lease, err := s.leases.Create(Context(ctx), leases.WithID(id), leases.WithExpiration(leaseTerm))
+	if err != nil {
+		return nil, nil, fmt.Errorf("lease %s: %w", id, err)
+	}
+	held := Context(leases.WithLease(ctx, lease.ID))
+	release := func() error {
+		if err := s.leases.Delete(Context(context.WithoutCancel(ctx)), lease); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("lease %s: %w", id, err)
+		}
+		return nil
+	}
+	return held, release, nil
+}
+
+// Recover takes back what a killed process left half made: leases, ingests, blobs without metadata. It must run before
+// the first lease of this process.
+func (s *Store) Recover(ctx context.Context) error {
+	ctx = Context(ctx)
+	held, err := s.leases.List(ctx)
+	if err != nil {
+		return fmt.Errorf("leases: %w", err)
+	}
+	for _, lease := range held {
+		log.G(ctx).WithField("lease", lease.ID).Info("taking back an unfinished pull")
+		if err := s.leases.Delete(ctx, lease); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("lease %s: %w", lease.ID, err)
+		}
+	}
+	if err := s.Collect(ctx); err != nil {
+		return err
+	}
+	return errors.Join(s.dropIngests(ctx), s.dropOrphans(ctx))
+}
+
+// dropIngests removes every partial blob: no transfer is under way when a store is recovered.
+func (s *Store) dropIngests(ctx context.Context) error {
+	known, err := s.blobs.ListStatuses(ctx)
+	if err != nil {
+		return fmt.Errorf("ingests: %w", err)
+	}
+	for _, ingest := range known {
+		err = errors.Join(err, ignoreNotFound(s.blobs.Abort(ctx, ingest.Ref)))
+	}
+	files, listErr := s.files.ListStatuses(ctx)
+	for _, ingest := range files {
+		err = errors.Join(err, ignoreNotFound(s.files.Abort(ctx, ingest.Ref)))
+	}
+	return errors.Join(err, listErr)
+}
+
+// dropOrphans removes blob files that the metadata does not know: the process was killed between the rename of the
+// file and the transaction that records it.
+func (s *Store) dropOrphans(ctx context.Context) error {
+	var orphans []digest.Digest
+	err := s.files.Walk(ctx, func(info content.Info) error {
+		if _, err := s.blobs.Info(ctx, info.Digest); errdefs.IsNotFound(err) {
+			orphans = append(orphans, info.Digest)
+		} else if err != nil {
+			return err
+		}
+		return nil
+	})
+	for _, orphan := range orphans {
+		err = errors.Join(err, ignoreNotFound(s.files.Delete(ctx, orphan)))
+	}
+	return err
+}
+
+func ignoreNotFound(err error) error {
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+)
+
+const (
+	// labelRoot keeps a container's snapshot from being collected: nothing else leads to it.
+	labelRoot = "containerd.io/gc.root"
+	// labelDir is the directory of a layer's own files, relative to the backend's.
+	labelDir = "wazelet.dev/directory"
+	// rootPrefix sets the keys of container roots apart from chain ids and unpack keys.
+	rootPrefix = "container-"
+)
+
+// Store is a snapshotter with its metadata. It is safe for concurrent use. All contexts must carry the namespace of the
+// content store that owns the metadata.
+type Store struct {
+	sn   snapshots.Snapshotter
+	name string
+	dir  string
+	busy locks
+}
+
+// New returns the store over a backend, with sn as the backend behind the metadata of the content store.
+func New(b *Backend, sn snapshots.Snapshotter) *Store {
+	return &Store{sn: sn, name: b.Name, dir: b.Dir}
+}
+
+// Dir is the directory the snapshots are in.
+func (s *Store) Dir() string { return s.dir }
+
+// Label is the name of the label by which a blob keeps the chain of snapshots that is the label's value.
+func (s *Store) Label() string { return "containerd.io/gc.ref.snapshot." + s.name }
+
+// Touch makes and removes an empty snapshot: the next collection then visits the backend, also where the metadata saw
+// no removal because the process was killed in between.
+func (s *Store) Touch(ctx context.Context) error {
+	const key = "touch"
+	if _, err := s.sn.Prepare(ctx, key, ""); err != nil && !errdefs.IsAlreadyExists(err) {
+		return fmt.Errorf("snapshots %s: %w", s.dir, err)
+	}
+	if err := s.sn.Remove(ctx, key); err != nil {
+		return fmt.Errorf("snapshots %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Check finds out whether the directories of an unpacked chain are there. A chain that is not unpacked has none.
+func (s *Store) Check(ctx context.Context, chain digest.Digest) error {
+	tree, err := s.Tree(ctx, chain)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	for _, dir := range tree.layers {
+		if _, statErr := os.Stat(dir); statErr != nil {
+			err = errors.Join(err, fmt.Errorf("layers of %s: %w", chain, statErr))
+		}
+	}
+	return err
+}
+
+// PrepareRoot makes the writable root of a container above chain and returns the mounts that show it. The root that is
+// already there is returned again, with its files. A chain that is not unpacked is errdefs.ErrNotFound.
+func (s *Store) PrepareRoot(ctx context.Context, id string, chain digest.Digest) ([]mount.Mount, error) {
+	key := rootPrefix + id
+	mounts, err := s.sn.Prepare(ctx, key, chain.String(),
+		snapshots.WithLabels(map[string]string{labelRoot: time.Now().UTC().Format(time.RFC3339)}))
+	if errdefs.IsAlreadyExists(err) {
+		mounts, err = s.sn.Mounts(ctx, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("root of container %s: %w", id, err)
+	}
+	return mounts, nil
+}
+
+// RemoveRoot removes the root of a container; absent is fine. Its files are gone after the next collection.
+func (s *Store) RemoveRoot(ctx context.Context, id string) error {
+	if err := s.sn.Remove(ctx, rootPrefix+id); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("root of container %s: %w", id, err)
+	}
+	return nil
+}
+
+// RootUsage walks what the container has written and returns its size on disk and its number of inodes.
+func (s *Store) RootUsage(ctx context.Context, id string) (bytes, inodes int64, err error) {
+	usage, err := s.sn.Usage(ctx, rootPrefix+id)
+	if err != nil {
+		return 0, 0, fmt.Errorf("root of container %s: %w", id, err)
+	}
+	return usage.Size, usage.Inodes, nil
+}
+
+// Roots returns the ids of the containers that have a root.
+func (s *Store) Roots(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := s.sn.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		if id, ok := strings.CutPrefix(info.Name, rootPrefix); ok {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// Usage returns the size and the inodes of all unpacked layers, from the metadata. What containers have written is not
+// part of it.
+func (s *Store) Usage(ctx context.Context) (bytes, inodes int64, err error) {
+	var committed []string
+	err = s.sn.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		if info.Kind == snapshots.KindCommitted {
+			committed = append(committed, info.Name)
+		}
+		return nil
+	})
+	for _, name := range committed {
+		usage, usageErr := s.sn.Usage(ctx, name)
+		if errdefs.IsNotFound(usageErr) {
+			continue // removed since the walk
+		}
+		err = errors.Join(err, usageErr)
+		bytes += usage.Size
+		inodes += usage.Inodes
+	}
+	return bytes, inodes, err
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imageservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wazelet/wazelet/imageservice/registry"
+	"github.com/wazelet/wazelet/imageservice/snapshot"
+)
+
+// Labels by which garbage collection follows an image from its index to its layers.
+const (
+	gcManifest = "containerd.io/gc.ref.content.m."
+	gcConfig   = "containerd.io/gc.ref.content.config"
+	gcLayer    = "containerd.io/gc.ref.content.l."
+)
+
+// pulled is an image that is complete in the store but has no names yet.
+type pulled struct {
+	image    Image
+	top      ocispec.Descriptor // what the reference resolved to: an index or the manifest
+	manifest ocispec.Descriptor
+	names    []string
+}
+
+// transfer brings an image into the store. The context carries the lease that holds it there.
+func (s *Service) transfer(ctx context.Context, session *registry.Session, named reference.Named) (*pulled, error) {
+	top, err := session.Resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := namesFor(named, top)
+	if err != nil {
+		return nil, err
+	}
+	desc, err := s.selectManifest(ctx, session, top)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := s.fetchDocument(ctx, session, desc, maxManifest)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := parseManifest(baseType(desc.MediaType), raw)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := classify(manifest); err != nil { // before the configuration, whose type may be anything
+		return nil, err
+	}
+	rawConfig, err := s.fetchDocument(ctx, session, manifest.Config, maxConfig)
+	if err != nil {
+		return nil, err
+	}
+	image, layers, err := describeImage(desc, manifest, rawConfig)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.transferLayers(ctx, session, image, manifest.Layers, layers); err != nil {
+		return nil, err
+	}
+	if image.Module != nil {
+		image.Module.Name = moduleName(named, manifest.Layers[0])
+	}
+	return &pulled{image: image, top: top, manifest: desc, names: names}, s.link(ctx, desc, manifest, image)
+}
+
+// namesFor returns the names of an image pulled as named: its digest, and its tag if it has one.
+func namesFor(named reference.Named, top ocispec.Descriptor) ([]string, error) {
+	byDigest, err := digestName(named, top.Digest)
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	if named.String() == byDigest {
+		return []string{byDigest}, nil
+	}
+	return []string{byDigest, named.String()}, nil
+}
+
+// selectManifest follows indexes to the manifest for this node.
+func (s *Service) selectManifest(ctx context.Context, session *registry.Session, desc ocispec.Descriptor) (ocispec.Descriptor, error) {
+	for range maxNesting {
+		mediaType := baseType(desc.MediaType)
+		if !images.IsIndexType(mediaType) {
+			return desc, nil
+		}
+		raw, err := s.fetchDocument(ctx, session, desc, maxManifest)
+		if err != nil {
+			return desc, err
+		}
+		index, err := parseIndex(mediaType, raw)
+		if err != nil {
+			return desc, err
+		}
+		entry, err := choose(index)
+		if err != nil {
+			return desc, err
+		}
+		if err := s.content.Label(ctx, desc.Digest, map[string]string{gcManifest + entry.Digest.Encoded()[:12]: entry.Digest.String()}); err != nil {
+			return desc, err
+		}
+		desc = entry
+	}
+	return desc, malformed("its indexes are nested more than %d deep", maxNesting)
+}
+
+// fetchDocument fetches a manifest, index or configuration and returns it.
+func (s *Service) fetchDocument(ctx context.Context, session *registry.Session, desc ocispec.Descriptor, limit int64) ([]byte, error) {
+	if err := checkDescriptor(desc, limit); err != nil {
+		return nil, err
+	}
+	if err := s.fetch(ctx, session, desc); err != nil {
+		return nil, err
+	}
+	return s.content.Read(ctx, desc, limit)
+}
+
+func (s *Service) fetch(ctx context.Context, session *registry.Session, desc ocispec.Descriptor) error {
+	return s.content.Fetch(ctx, desc, func(ctx context.Context) (io.ReadCloser, error) { return session.Fetch(ctx, desc) })
+}
+
+// transferLayers fetches blobs side by side and unpacks each as soon as it and those below it are there.
+func (s *Service) transferLayers(ctx context.Context, session *registry.Session, image Image, blobs []ocispec.Descriptor, layers []snapshot.Layer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.opts.MaxConcurrentDownloads + 1) // one is for unpacking
+	arrived := make([]chan struct{}, len(blobs))
+	for i := range blobs {
+		arrived[i] = make(chan struct{})
+	}
+	group.Go(func() error {
+		if image.Kind == KindModule {
+			return nil
+		}
+		return s.unpack(ctx, image, blobs, layers, arrived)
+	})
+	for i, blob := range blobs {
+		group.Go(func() error {
+			if err := s.fetch(ctx, session, blob); err != nil {
+				return err
+			}
+			close(arrived[i])
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if image.Kind == KindModule {
+		return s.checkModule(ctx, image)
+	}
+	return nil
+}
+
+// unpack unpacks the layers in order, each when it has arrived; a nil arrived means that all are there.
+func (s *Service) unpack(ctx context.Context, image Image, blobs []ocispec.Descriptor, layers []snapshot.Layer, arrived []chan struct{}) error {
+	budget := snapshot.NewBudget(image.Size)
+	for i, layer := range layers {
+		if arrived != nil {
+			select {
+			case <-arrived[i]:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		open := func() (io.ReadCloser, error) { return s.content.Reader(ctx, blobs[i]) }
+		if err := s.trees.Unpack(ctx, layer, budget, open); err != nil {
+			return layerError(blobs[i], err)
+		}
+	}
+	return nil
+}
+
+// checkModule refuses an artifact whose layer cannot be WebAssembly by its first bytes.
+func (s *Service) checkModule(ctx context.Context, image Image) (err error) {
+	f, err := s.OpenModule(ctx, image)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	magic := make([]byte, 4)
+	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != "\x00asm" {
+		return unusable("its layer %s is not a WebAssembly binary (it begins with %s)", image.Module.Digest, fmt.Sprintf("% x", magic))
+	}
+	return nil
+}
+
+// link sets the labels by which the manifest keeps the rest of the image.
+func (s *Service) link(ctx context.Context, desc ocispec.Descriptor, manifest ocispec.Manifest, image Image) error {
+	labels := map[string]string{gcConfig: manifest.Config.Digest.String()}
+	for i, layer := range manifest.Layers {
+		labels[gcLayer+strconv.Itoa(i)] = layer.Digest.String()
+	}
+	if err := s.content.Label(ctx, desc.Digest, labels); err != nil {
+		return err
+	}
+	if image.chain == "" {
+		return nil
+	}
+	return s.content.Label(ctx, manifest.Config.Digest, map[string]string{s.trees.Label(): image.chain.String()})
+}
