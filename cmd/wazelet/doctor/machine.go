@@ -105,7 +105,7 @@ func examineVolatile(dir string) []Finding {
 	if err := unix.Statfs(place, &st); err != nil || st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC {
 		return nil
 	}
-	return warn(place+" is not on a tmpfs: what belongs to one boot outlives it", "Set state to a directory below /run.")
+	return warn(place+" is not on a tmpfs: what belongs to one boot outlives it", "Mount a tmpfs there, or set state to a directory that is on one (on most systems, below /run).")
 }
 
 // existing is the nearest directory at or above dir that exists.
