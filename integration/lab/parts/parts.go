@@ -35,6 +35,9 @@ type Part struct {
 // kubernetesVersion must equal the version in modules/kubernetes/go.mod.
 const kubernetesVersion = "v1.37.2"
 
+// lintVersion must equal the version in modules/golangcilint/go.mod.
+const lintVersion = "2.15.0"
+
 // stripped leaves out the symbol and debug tables: nobody debugs these programs.
 const stripped = "-s -w"
 
@@ -85,7 +88,7 @@ func Lint() []Part {
 		Module:  "golangcilint",
 		Package: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint",
 		// The runner prints this version, and refuses a configuration of another major.
-		LDFlags: stripped + " -X main.version=2.15.0",
+		LDFlags: stripped + " -X main.version=" + lintVersion,
 	}}
 }
 
