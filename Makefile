@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Two compilers at once are what a small machine has memory for.
 BUILD    = CGO_ENABLED=0 $(GO) build -p 2 -trimpath -buildvcs=false
-LDFLAGS  = -X main.version=$(VERSION)
+LDFLAGS  = -X github.com/wazelet/wazelet/cmd/version.release=$(VERSION)
 LAB      = ./integration/lab/cmd
 FUZZTIME ?= 20s
 

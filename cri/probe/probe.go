@@ -31,7 +31,7 @@ func Ask(ctx context.Context, socket string) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("%s: %w", socket, err)
 	}
-	defer connection.Close()
+	defer connection.Close() //nolint:errcheck // it has served; there is nobody to tell
 	runtime := runtimeapi.NewRuntimeServiceClient(connection)
 	version, err := runtime.Version(ctx, &runtimeapi.VersionRequest{})
 	if err != nil {

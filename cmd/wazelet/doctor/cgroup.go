@@ -37,22 +37,19 @@ func unified(root string) bool {
 
 // examineCgroups looks for the controllers and whether groups can be made.
 func examineCgroups(root string) []Finding {
-	var have []string
-	places := map[string]string{} // of controllers
+	places := map[string]string{} // directories of the controllers there are
 	if unified(root) {
 		content, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
 		if err != nil {
 			return fail("cgroup: "+err.Error(), "Mount cgroup2 on "+root+".")
 		}
-		have = strings.Fields(string(content))
-		for _, controller := range have {
+		for controller := range strings.FieldsSeq(string(content)) {
 			places[controller] = root
 		}
 	} else {
 		for _, controller := range needed {
 			dir := filepath.Join(root, controller)
 			if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil {
-				have = append(have, controller)
 				places[controller] = dir
 			}
 		}

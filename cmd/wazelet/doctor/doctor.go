@@ -19,6 +19,7 @@ import (
 // Status is how bad a finding is.
 type Status string
 
+// How bad a finding can be.
 const (
 	OK   Status = "ok"   // as it should be
 	Warn Status = "warn" // works, but not all of it or not for long

@@ -5,7 +5,7 @@ package doctor
 import (
 	"os"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -18,7 +18,7 @@ func inMountNamespace(t *testing.T, dir, options string, flags uintptr, f func()
 	t.Helper()
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread is not fit for anyone else
+		goruntime.LockOSThread() // and never unlocked: the thread is not fit for anyone else
 		err := unix.Unshare(unix.CLONE_NEWNS)
 		if err == nil {
 			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
