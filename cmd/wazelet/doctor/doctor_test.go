@@ -133,3 +133,33 @@ fail  worker  is missing
 		t.Error("a warning failed, or a failure did not")
 	}
 }
+
+// TestTheDocumentationNamesEveryCheck holds docs/doctor.md to the checks.
+func TestTheDocumentationNamesEveryCheck(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(page), "\n## What is examined\n")
+	if !found {
+		t.Fatal("the table of checks is gone")
+	}
+	named := map[string]bool{}
+	for line := range strings.Lines(table) {
+		column, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " |")
+		for name := range strings.SplitSeq(column, ", ") {
+			named[strings.Trim(name, "`")] = strings.HasPrefix(name, "`")
+		}
+	}
+	for _, check := range checks {
+		if !named[check.name] {
+			t.Errorf("%s is not documented", check.name)
+		}
+		delete(named, check.name)
+	}
+	for name, code := range named {
+		if code {
+			t.Errorf("%s is documented, but there is no such check", name)
+		}
+	}
+}
