@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -97,9 +98,13 @@ func checkPidfd(context.Context, Options) []Finding {
 // checkMounts asks for the file systems and calls that containers' roots are
 // built with.
 func checkMounts(_ context.Context, o Options) []Finding {
-	var findings []Finding
+	kinds := []string{"tmpfs"}
 	if o.Config.Image.Snapshotter == "overlay" {
-		findings = append(findings, checkOverlay()...)
+		kinds = append(kinds, "overlay")
+	}
+	var findings []Finding
+	for _, kind := range kinds {
+		findings = append(findings, examineFileSystem(kind)...)
 	}
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
 	if fd, err := unix.Openat2(unix.AT_FDCWD, "/", &how); err != nil {
@@ -107,29 +112,31 @@ func checkMounts(_ context.Context, o Options) []Finding {
 	} else {
 		unix.Close(fd)
 	}
-	// An empty change of nothing: EBADF or EINVAL from a kernel that has it.
+	// A change of nothing, nowhere: any error but ENOSYS is from a kernel that has it.
 	if err := unix.MountSetattr(-1, "", 0, &unix.MountAttr{}); errors.Is(err, unix.ENOSYS) {
-		findings = append(findings, fail("mount_setattr: "+err.Error()+": recursive read-only mounts cannot be made", newKernel)...)
+		findings = append(findings, fail("mount_setattr: "+err.Error()+": mounts cannot be made read-only", newKernel)...)
 	}
 	if findings == nil {
-		return ok("containers' roots can be built (%s, openat2, mount_setattr)", o.Config.Image.Snapshotter)
+		return ok("containers' roots can be built (%s, openat2, mount_setattr)", strings.Join(kinds, ", "))
 	}
 	return findings
 }
 
-func checkOverlay() []Finding {
-	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+// examineFileSystem asks the kernel for a file system by its name, through the
+// calls that workers mount with.
+func examineFileSystem(kind string) []Finding {
+	fd, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
 	switch {
 	case err == nil:
 		unix.Close(fd)
 		return nil
-	case errors.Is(err, unix.ENODEV):
-		return fail("overlay: the kernel does not have this file system",
+	case errors.Is(err, unix.ENODEV) && kind == "overlay":
+		return fail("the kernel does not have the overlay file system",
 			"Load it (`modprobe overlay`, and name it in /etc/modules-load.d), or set image.snapshotter = \"native\".")
 	case errors.Is(err, unix.EPERM):
-		return warn("overlay: this user may not ask: "+err.Error(), "Run `sudo wazelet doctor`.")
+		return warn("fsopen "+kind+": "+err.Error()+": this user may not ask", "Run `sudo wazelet doctor`.")
 	}
-	return fail("fsopen: "+err.Error(), newKernel)
+	return fail("fsopen "+kind+": "+err.Error()+": containers' roots cannot be built", newKernel)
 }
 
 func checkSeccomp(context.Context, Options) []Finding {

@@ -124,3 +124,9 @@ func TestOpenFilesAndClockAreJudged(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileSystemTheKernelLacksIsNamed(t *testing.T) {
+	if got := about(examineFileSystem("no-such-fs"), ""); got != "fail: fsopen no-such-fs: no such device: containers' roots cannot be built" {
+		t.Errorf("finding is %q", got)
+	}
+}
