@@ -60,36 +60,34 @@ func findCgroups(name string) (*cgroups, error) {
 // create makes the branch and its leaf for daemons.
 func (c *cgroups) create() error {
 	for _, mount := range c.mounts {
-		if c.v2 {
-			if err := delegate(mount); err != nil {
-				return err
-			}
-		}
 		branch := filepath.Join(mount, c.name)
 		if err := os.Mkdir(branch, 0o755); err != nil {
 			return err
 		}
+		prepare := func() error { return inheritCPUSet(branch) }
 		if c.v2 {
-			if err := delegate(branch); err != nil {
-				return err
-			}
+			prepare = func() error { return errors.Join(delegate(mount), delegate(branch)) }
 		}
-		if err := inheritCPUSet(branch); err != nil {
+		if err := prepare(); err != nil {
 			return err
 		}
 	}
 	return os.Mkdir(c.daemons(), 0o755)
 }
 
-// delegate offers every controller that dir has to its children.
+// delegate offers the controllers that the kubelet uses to the children of a v2
+// cgroup. It cannot do without the first three.
 func delegate(dir string) error {
 	has, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
 		return err
 	}
-	for _, controller := range strings.Fields(string(has)) {
+	for i, controller := range []string{"cpu", "memory", "pids", "cpuset", "io", "hugetlb"} {
+		if !slices.Contains(strings.Fields(string(has)), controller) {
+			continue
+		}
 		err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
-		if err != nil {
+		if err != nil && i < 3 {
 			return fmt.Errorf("delegate the %s controller of %s: %w", controller, dir, err)
 		}
 	}
@@ -112,9 +110,6 @@ func inheritCPUSet(dir string) error {
 		parent, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))
 		if err != nil {
 			return err
-		}
-		if strings.TrimSpace(string(parent)) == "" {
-			continue // v2: empty means all
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), parent, 0); err != nil {
 			return err

@@ -124,7 +124,9 @@ func endAll(groups *cgroups, spaces namespaces) error {
 	}
 }
 
-// members returns the processes in the cgroup branch or in one of the namespaces.
+// members returns the processes in the cgroup branch or in one of the namespaces,
+// but for this one: on cgroup v1 the branch lists it as long as one of its
+// throw-away threads is there (see onThread).
 func members(groups *cgroups, spaces namespaces) ([]int, error) {
 	pids, err := groups.processes()
 	if err != nil {
@@ -144,7 +146,8 @@ func members(groups *cgroups, spaces namespaces) ([]int, error) {
 		}
 	}
 	slices.Sort(pids)
-	return slices.Compact(pids), nil
+	pids = slices.Compact(pids)
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid == os.Getpid() }), nil
 }
 
 // killAndWait kills one process, held by a pidfd so that a recycled id is safe,

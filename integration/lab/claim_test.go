@@ -76,6 +76,25 @@ func TestDownEndsEverything(t *testing.T) {
 	}
 }
 
+// TestMembersLeavesOutItself: the threads that this process sends into the cgroup
+// make it a member for a moment.
+func TestMembersLeavesOutItself(t *testing.T) {
+	c := newBare(t)
+	err := onThread(func() error {
+		if err := errors.Join(c.cgroups.joinThread(), c.namespaces.enter()); err != nil {
+			return err
+		}
+		pids, err := members(c.cgroups, c.namespaces)
+		if len(pids) > 0 {
+			t.Errorf("members are %v, this is %d", pids, os.Getpid())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSweep: a laboratory whose owner is gone is taken down, one that lives is not.
 func TestSweep(t *testing.T) {
 	dead, alive := newBare(t), newBare(t)
@@ -156,6 +175,28 @@ func TestCommand(t *testing.T) {
 	defer cancel()
 	if _, err := c.Command(ctx, "sleep", "1000"); err == nil || !strings.Contains(err.Error(), "enough") {
 		t.Errorf("a command beyond its time gave %v", err)
+	}
+}
+
+// TestOwnSys: /sys shows the interfaces of the laboratory and the machine's cgroups.
+func TestOwnSys(t *testing.T) {
+	c := newBare(t)
+	out, err := c.Command(t.Context(), "sh", "-c", "ls /sys/class/net; ls -d "+c.cgroups.daemons())
+	if err != nil || strings.Join(strings.Fields(out.Stdout), " ") != "lo node0 "+c.cgroups.daemons() {
+		t.Errorf("found %q, %v", out.Stdout, err)
+	}
+}
+
+// TestWhileRunning: who waits for a daemon that ends learns why at once.
+func TestWhileRunning(t *testing.T) {
+	c := newBare(t)
+	if err := c.startDaemon("brief", "/bin/sh", "-c", "echo last words; exit 3"); err != nil {
+		t.Fatal(err)
+	}
+	never := func(context.Context) error { return errors.New("not yet") }
+	err := c.until(t.Context(), "nothing", never, "brief")
+	if err == nil || !strings.Contains(err.Error(), "brief ended: exit status 3\nlast words") {
+		t.Errorf("waiting ended with %v", err)
 	}
 }
 

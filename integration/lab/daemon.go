@@ -137,6 +137,8 @@ func (d *daemon) signal(signal unix.Signal) error {
 // until calls ready about every 50 ms until it returns nil; it gives up when the
 // context ends or one of the daemons does.
 func (c *Cluster) until(ctx context.Context, what string, ready func(context.Context) error, names ...string) error {
+	ctx, stop := c.whileRunning(ctx, names...)
+	defer stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -144,17 +146,33 @@ func (c *Cluster) until(ctx context.Context, what string, ready func(context.Con
 		if err == nil {
 			return nil
 		}
-		for _, name := range names {
-			if d := c.daemon(name); d != nil && d.hasEnded() {
-				return fmt.Errorf("wait for %s: %s ended: %w\n%s", what, name, orExit0(d.err), Tail(d.log, 20))
-			}
-		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w: last answer: %w", what, context.Cause(ctx), err)
+			return fmt.Errorf("wait for %s: %w; last answer: %w", what, context.Cause(ctx), err)
 		case <-tick.C:
 		}
 	}
+}
+
+// whileRunning returns a context that ends with the first of the daemons that does;
+// its cause shows the daemon's last words.
+func (c *Cluster) whileRunning(ctx context.Context, names ...string) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	for _, name := range names {
+		d := c.daemon(name)
+		if d == nil {
+			cancel(fmt.Errorf("%s does not run", name))
+			continue
+		}
+		go func() {
+			select {
+			case <-d.ended:
+				cancel(fmt.Errorf("%s ended: %w\n%s", name, orExit0(d.err), Tail(d.log, 20)))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, func() { cancel(nil) }
 }
 
 func (d *daemon) hasEnded() bool {

@@ -31,12 +31,10 @@ var tunables = map[string]string{
 // its own pods only, /sys belongs to its network namespace, and what the kubelet
 // would change on the machine is covered.
 func (c *Cluster) arrangeMounts() error {
-	// Away from the machine's mounts first, then shared among ourselves: volumes
-	// with mount propagation need a shared root.
-	for _, flags := range []uintptr{unix.MS_PRIVATE, unix.MS_SHARED} {
-		if err := unix.Mount("", "/", "", flags|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("propagation of /: %w", err)
-		}
+	// Away from the machine's mounts; and while nothing is shared, mounts can be
+	// put together without one that goes taking its copies along.
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("make / private: %w", err)
 	}
 	if err := c.ownSys(); err != nil {
 		return err
@@ -61,6 +59,10 @@ func (c *Cluster) arrangeMounts() error {
 		if err := bind(own, file); err != nil {
 			return err
 		}
+	}
+	// Shared among ourselves: volumes with mount propagation need it.
+	if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("make / shared: %w", err)
 	}
 	// Of this network namespace alone.
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)

@@ -27,13 +27,13 @@ type Snapshot struct {
 	Mounts []string
 	// NetNS are the pods' network namespaces.
 	NetNS []string
-	// Cgroups are those below the laboratory's branch of every hierarchy.
+	// Cgroups are those of pods and containers, in every hierarchy.
 	Cgroups []string
 	// Leases are the addresses that the IPAM plugin holds.
 	Leases []string
 	// Files are wazelet's own per sandbox and container: records, sockets, roots.
 	Files []string
-	// Interfaces are those of the node's network namespace.
+	// Interfaces are those of the node's network namespace, but for the bridge.
 	Interfaces []string
 	// FDs is the number of wazelet's open file descriptors; it is 0 when wazelet
 	// does not run.
@@ -149,8 +149,11 @@ func (c *Cluster) snapshotMounts(s *Snapshot) error {
 }
 
 func (c *Cluster) snapshotCgroups(s *Snapshot) error {
-	var err error
-	s.Cgroups, err = c.cgroups.list()
+	all, err := c.cgroups.list()
+	// The kubelet and wazelet make the parents of pods when they need them first,
+	// and keep them.
+	parents := []string{"kubepods", "besteffort", "burstable", "wazelet", daemons, c.name}
+	s.Cgroups = slices.DeleteFunc(all, func(path string) bool { return slices.Contains(parents, filepath.Base(path)) })
 	return err
 }
 
@@ -200,7 +203,9 @@ func (c *Cluster) snapshotInterfaces(s *Snapshot) error {
 		}
 		entries, err := os.ReadDir("/sys/class/net")
 		for _, entry := range entries {
-			s.Interfaces = append(s.Interfaces, entry.Name())
+			if entry.Name() != "cni0" { // made for the first pod, and kept
+				s.Interfaces = append(s.Interfaces, entry.Name())
+			}
 		}
 		return err
 	})

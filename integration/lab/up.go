@@ -139,6 +139,8 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 }
 
 func (c *Cluster) waitNode(ctx context.Context) error {
+	ctx, stop := c.whileRunning(ctx, "kubelet", "wazelet", "kube-apiserver", "kube-controller-manager")
+	defer stop()
 	waits := [][]string{
 		{"--for=create", "node/" + c.options.Node},
 		{"--for=condition=Ready", "node/" + c.options.Node},

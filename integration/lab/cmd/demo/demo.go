@@ -29,8 +29,9 @@ func (d *demo) run(ctx context.Context, ci bool) error {
 	if err := d.cluster.PushGuests(up); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n$ kubectl apply -f examples/\n")
-	applied, err := d.cluster.Kubectl(up, "apply", "-f", d.examples)
+	fmt.Fprintf(d.out, "\n$ kubectl apply -f examples/runtimeclass.yaml -f examples/\n")
+	// The class first: a pod that names an unknown one is refused.
+	applied, err := d.cluster.Kubectl(up, "apply", "-f", filepath.Join(d.examples, "runtimeclass.yaml"), "-f", d.examples)
 	fmt.Fprint(d.out, applied.Stdout)
 	if err != nil {
 		return err
