@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -182,8 +183,19 @@ func (c *cgroups) processes() ([]int, error) {
 	return slices.Compact(pids), nil
 }
 
-// remove removes the branch, deepest first. It must have no process left.
+// remove removes the branch, deepest first. It must have no process left; those
+// that have just ended, and the threads of this process, are given a moment to
+// leave: on v1 nothing tells when they have.
 func (c *cgroups) remove() error {
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := c.removeOnce()
+		if err == nil || !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func (c *cgroups) removeOnce() error {
 	dirs, err := c.list()
 	if err != nil {
 		return err
