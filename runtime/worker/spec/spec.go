@@ -20,7 +20,10 @@
 // without a record: nothing half-made stays behind.
 package spec
 
-import "time"
+import (
+	"path"
+	"time"
+)
 
 // File descriptors a worker process is started with. Descriptors 0 to 2 are
 // /dev/null, or the caller's own stdio for a foreground run.
@@ -86,6 +89,10 @@ type ModuleFile struct {
 	Name string // the file's name in the container's root
 }
 
+// Path returns where the module is shown: a file at the root, whatever
+// directories the name may carry.
+func (m *ModuleFile) Path() string { return "/" + path.Base(path.Clean("/"+m.Name)) }
+
 // Mount types that the worker makes itself; any other type is a file system
 // the kernel mounts with the given source and options.
 const (
@@ -124,6 +131,14 @@ type Resolved struct {
 // comes with the message.
 type Compiled struct {
 	Digest string // of the module, "sha256:…"
+}
+
+// Compile is the first message to a compiler; the module's file and the output
+// directory come with it. Compiled, with an empty digest, answers it.
+type Compile struct {
+	UID, GID uint32 // whom the output directory belongs to
+	MaxBytes int64  // the largest module taken
+	Rootless bool
 }
 
 // Ready says that the module is loaded and that Start opens the gate.

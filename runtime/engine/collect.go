@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	goruntime "runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// Bounds of a worker's Go heap. Between two collections it may grow by
+// heapSlack or to twice what was live, whichever is more.
+const (
+	heapSlack   = 4 << 20
+	pollEvery   = 256 // host calls between two looks at the heap
+	heapMetric  = "/memory/classes/heap/objects:bytes"
+	growthRatio = 2
+)
+
+// Collector collects garbage when, and only when, the guest is inside a host
+// call. Go's own collector stops every thread, and a guest that computes has
+// no point at which it could be stopped: the first collection would freeze
+// the process, signals and control calls included.
+//
+// It belongs to one guest's thread.
+type Collector struct {
+	calls  int
+	limit  uint64
+	sample [1]metrics.Sample
+}
+
+// NewCollector turns Go's own collection off, for the whole process.
+func NewCollector() *Collector {
+	debug.SetGCPercent(-1)
+	c := &Collector{limit: heapSlack}
+	c.sample[0].Name = heapMetric
+	return c
+}
+
+// Collect runs now and then from a host call; most calls return at once.
+func (c *Collector) Collect() {
+	if c.calls++; c.calls < pollEvery {
+		return
+	}
+	c.calls = 0
+	if c.heap() < c.limit {
+		return
+	}
+	goruntime.GC()
+	live := c.heap()
+	c.limit = max(live*growthRatio, live+heapSlack)
+}
+
+// heap returns the bytes of all objects, dead ones that are not yet swept
+// included. Unlike runtime.ReadMemStats it stops nobody.
+func (c *Collector) heap() uint64 {
+	metrics.Read(c.sample[:])
+	return c.sample[0].Value.Uint64()
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/preview1"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// Compile compiles a module into dir, an empty directory: wazero's cache
+// entry, a copy of the module, and its Info. A module that is none, that asks
+// for what this host does not have, or that has nothing to run is refused with
+// a *spec.Failure of class Invalid whose text is for the module's author.
+//
+// It runs untrusted input through a compiler: it belongs into a confined
+// process with a memory limit.
+func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
+	o, err := examine(wasm)
+	if err != nil {
+		return Info{}, err
+	}
+	info := newInfo(o)
+	if err := info.Runnable(); err != nil {
+		return info, err
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return info, err
+	}
+	if err := compileInto(ctx, cache, wasm, o); err != nil {
+		return info, errors.Join(err, cache.Close(ctx))
+	}
+	if err := cache.Close(ctx); err != nil {
+		return info, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, moduleFile), wasm, 0o444); err != nil {
+		return info, err
+	}
+	raw, err := json.Marshal(info)
+	if err != nil {
+		return info, err
+	}
+	return info, os.WriteFile(filepath.Join(dir, infoFile), raw, 0o444)
+}
+
+// compileInto compiles the module and checks that its imports fit the host's
+// functions, so that no pod finds out only when it starts.
+func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte, o *outline) error {
+	rt := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(cache, 0))
+	defer rt.Close(ctx)
+	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
+	module, err := rt.CompileModule(ctx, wasm)
+	if err != nil {
+		return refuseCompile(err, o)
+	}
+	defer module.Close(ctx)
+	if start := module.ExportedFunctions()["_start"]; signature(start) != "()" {
+		return spec.Failf(spec.Invalid, "module exports _start as %s, but a command's takes and returns nothing", signature(start))
+	}
+	return checkImports(ctx, rt, module)
+}
+
+// checkImports compares the types of imported functions with the host's. That
+// the host has functions of those names is known by now.
+func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule) error {
+	system, err := wasi.New(wasi.Options{})
+	if err != nil {
+		return err
+	}
+	defer system.Close()
+	if err := preview1.Instantiate(ctx, rt, system); err != nil {
+		return err
+	}
+	for _, f := range module.ImportedFunctions() {
+		from, name, _ := f.Import()
+		host := rt.Module(from)
+		if host == nil {
+			return fmt.Errorf("host module %s: not instantiated", from)
+		}
+		have, found := host.ExportedFunctionDefinitions()[name]
+		if !found {
+			return fmt.Errorf("host function %s.%s: not instantiated", from, name)
+		}
+		if want, is := signature(f), signature(have); want != is {
+			return spec.Failf(spec.Invalid, "module imports %s.%s as %s, but it is %s", from, name, want, is)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// Module is a loaded module, ready to run.
+type Module struct {
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+}
+
+// Load loads a module from the directory that Compile made. It never compiles:
+// when the directory was made for another engine or machine, lacks the
+// compiled code or holds a broken one, the error is a *spec.Failure of class
+// CorruptCache, and the directory is to be made anew. dir is not needed any
+// more when Load returns.
+//
+// maxPages bounds the module's memory, in pages of 64 KiB; 0 leaves it to the
+// module.
+func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
+	info, err := ReadInfo(dir)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	if info.Platform != platform() {
+		return nil, corrupt(fmt.Errorf("made for %s, this is %s", info.Platform, platform()))
+	}
+	if err := info.Runnable(); err != nil {
+		return nil, err
+	}
+	if err := checkEntry(dir); err != nil {
+		return nil, corrupt(err)
+	}
+	wasm, err := mapModule(filepath.Join(dir, moduleFile))
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	rt := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(cache, maxPages))
+	compiled, err := rt.CompileModule(ctx, wasm)
+	if err != nil {
+		rt.Close(ctx)
+		return nil, corrupt(err)
+	}
+	return &Module{runtime: rt, compiled: compiled}, nil
+}
+
+func corrupt(err error) error {
+	return spec.Failf(spec.CorruptCache, "compiled code: %w", err)
+}
+
+// checkEntry makes sure that there is a cache entry for wazero to find; given
+// an empty cache it would compile.
+func checkEntry(dir string) error {
+	entries, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
+	if err != nil {
+		return err
+	}
+	if len(entries) != 1 {
+		return fmt.Errorf("%d entries, want 1", len(entries))
+	}
+	return nil
+}
+
+// mapModule maps the module's bytes. They come from the same directory as the
+// compiled code, which only the compiler writes: a module file that could
+// change while it is being decoded would not fit its code. wazero keeps
+// pointing into them, for data segments, so the mapping stays; its pages are
+// shared by all workers of the module.
+func mapModule(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
+}
+
+// signature writes a function's type as "(i32, i64) -> i32".
+func signature(f api.FunctionDefinition) string {
+	names := func(types []api.ValueType) string {
+		s := make([]string, len(types))
+		for i, t := range types {
+			s[i] = api.ValueTypeName(t)
+		}
+		return strings.Join(s, ", ")
+	}
+	params := "(" + names(f.ParamTypes()) + ")"
+	if results := names(f.ResultTypes()); results != "" {
+		return params + " -> " + results
+	}
+	return params
+}

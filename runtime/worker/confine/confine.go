@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package confine shuts a worker process in. It builds the container's root
+// in the process's own mount namespace, pivots into it and gives everything
+// up: capabilities, other users' rights, new privileges, and every system
+// call a WebAssembly host does not need. It is the second wall around a
+// guest; the first is WebAssembly itself.
+//
+// The order matters. Whatever an image or a pod can name (a mount's source,
+// a mount point, the module) is resolved by the kernel inside the new root,
+// and no byte of the module is parsed before the last wall stands.
+//
+// All of it needs Linux 5.12 (mount_setattr); Landlock is used where present.
+package confine
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// Container makes the process the container c: it builds c's root, enters it,
+// takes c's user and confines every thread. module is the file of an artifact
+// or nil. After an error the process is in an undefined state and must exit.
+//
+// The returned Loader is the one way left to read the module's compiled code.
+func Container(c *spec.Container, module *os.File) (*Loader, error) {
+	if err := setOOMScore(c.OOMScoreAdj); err != nil {
+		return nil, err
+	}
+	if c.Hostname != "" {
+		if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
+			return nil, spec.Failf(spec.Internal, "hostname %s: %w", c.Hostname, err)
+		}
+	}
+	fds, err := openDescriptors(c.Rootless)
+	if err != nil {
+		return nil, err
+	}
+	defer fds.Close()
+	if err := enterContainerRoot(c, module); err != nil {
+		return nil, err
+	}
+	if err := protectProc(fds); err != nil {
+		return nil, err
+	}
+	loader, err := newLoader(fds)
+	if err != nil {
+		return nil, err
+	}
+	if err := dropPrivileges(identity{c.UID, c.GID, c.Groups, c.Rootless}); err != nil {
+		return nil, err
+	}
+	return loader, nil
+}
+
+// Compiler makes the process a compiler that can reach the directory out, at
+// /out, and nothing else. It runs as uid and gid, to whom out belongs.
+func Compiler(out *os.File, uid, gid uint32, rootless bool) error {
+	if err := enterCompilerRoot(out); err != nil {
+		return err
+	}
+	return dropPrivileges(identity{uid: uid, gid: gid, rootless: rootless})
+}
+
+// dropPrivileges confines all threads, strongest right first, because each
+// step needs what a later one gives up.
+func dropPrivileges(id identity) error {
+	for _, step := range []func() error{
+		dropBoundingSet,
+		id.assume,
+		dropCapabilities,
+		forbidNewPrivileges,
+		restrictFiles,
+		filterSyscalls,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setOOMScore sets the kernel's preference for this process when memory is
+// short (proc(5)). Lowering it needs CAP_SYS_RESOURCE, which a nested node
+// may lack: then the score stays, as with other runtimes.
+func setOOMScore(score int) error {
+	if score == 0 {
+		return nil
+	}
+	err := os.WriteFile("/proc/self/oom_score_adj", []byte(itoa(score)), 0)
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	if err != nil {
+		return spec.Failf(spec.Invalid, "OOM score %d: %w", score, err)
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confine
+
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// identity is the user a worker becomes.
+type identity struct {
+	uid, gid uint32
+	groups   []uint32
+	rootless bool
+}
+
+// assume changes the ids of all threads. In a user namespace that maps one id
+// there is nothing to change to, and groups are locked (user_namespaces(7)).
+func (id identity) assume() error {
+	if id.rootless {
+		return nil
+	}
+	groups := make([]int, len(id.groups))
+	for i, g := range id.groups {
+		groups[i] = int(g)
+	}
+	if err := syscall.Setgroups(groups); err != nil {
+		return fmt.Errorf("set groups %v: %w", id.groups, err)
+	}
+	if err := syscall.Setresgid(int(id.gid), int(id.gid), int(id.gid)); err != nil {
+		return fmt.Errorf("set gid %d: %w", id.gid, err)
+	}
+	if err := syscall.Setresuid(int(id.uid), int(id.uid), int(id.uid)); err != nil {
+		return fmt.Errorf("set uid %d: %w", id.uid, err)
+	}
+	return nil
+}
+
+// dropBoundingSet empties the bounding set, so that not even a future exec
+// could bring a capability back (capabilities(7)).
+func dropBoundingSet() error {
+	for c := uintptr(0); ; c++ {
+		held, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if err == unix.EINVAL {
+			return nil // past the last capability this kernel knows
+		}
+		if err != nil {
+			return fmt.Errorf("capability %d: %w", c, err)
+		}
+		if held == 0 {
+			continue
+		}
+		if err := allThreads(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); err != nil {
+			return fmt.Errorf("drop capability %d: %w", c, err)
+		}
+	}
+}
+
+// dropCapabilities empties the permitted, effective, inheritable and ambient
+// sets.
+func dropCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	err := allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
+	if err != nil {
+		return fmt.Errorf("drop capabilities: %w", err)
+	}
+	return nil
+}
+
+// forbidNewPrivileges sets no_new_privs, and keeps other processes of the same
+// user from tracing this one or reading its memory (prctl(2)).
+func forbidNewPrivileges() error {
+	if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+		return fmt.Errorf("no_new_privs: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("dumpable: %w", err)
+	}
+	return nil
+}
+
+// allThreads makes a system call on every thread: ids, capabilities and
+// filters are each thread's own.
+func allThreads(trap, a1, a2, a3 uintptr) error {
+	if _, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}

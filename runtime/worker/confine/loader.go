@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	goruntime "runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Loader reaches the process's own descriptors by path, which the container's
+// root cannot: there is no /proc/self in it. wazero reads compiled code from a
+// directory's path only, and the directory arrives as a descriptor after the
+// walls stand.
+//
+// It is one thread whose root directory is a procfs that shows processes and
+// nothing else. The thread is confined like every other; it ends with Load.
+type Loader struct {
+	work chan func()
+	done chan struct{}
+}
+
+// openDescriptors returns the directory that becomes the Loader's root.
+func openDescriptors(rootless bool) (detached, error) {
+	d, err := newMount("proc", "proc", parseOptions([]string{"subset=pid", "ro", "nosuid", "nodev", "noexec"}))
+	if err == nil {
+		return d, nil
+	}
+	if !rootless || !errors.Is(err, unix.EPERM) {
+		return detached{}, err
+	}
+	// A user namespace inside a container may not mount procfs when parts of
+	// the outer one are masked. The outer one then serves; to it, this process
+	// is the ordinary user who started it.
+	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return detached{}, err
+	}
+	return detached{fd, true}, nil
+}
+
+// newLoader starts the thread. Changing a root directory needs a privilege, so
+// this comes before they are dropped.
+func newLoader(root detached) (*Loader, error) {
+	l := &Loader{work: make(chan func()), done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		defer close(l.done)
+		// Never unlocked: the thread ends with the goroutine, and Go starts
+		// no other thread from a locked one.
+		goruntime.LockOSThread()
+		err := enterAlone(root)
+		started <- err
+		if err != nil {
+			return
+		}
+		if work, ok := <-l.work; ok {
+			work()
+		}
+	}()
+	return l, <-started
+}
+
+// enterAlone gives the calling thread a root and working directory of its own.
+func enterAlone(root detached) error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("loader: %w", err)
+	}
+	if err := unix.Fchdir(root.fd); err != nil {
+		return fmt.Errorf("loader: %w", err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return fmt.Errorf("loader: %w", err)
+	}
+	return nil
+}
+
+// Load runs fn once, on the loader's thread, with a path at which dir can be
+// read by that thread alone. The thread is gone when Load returns, and dir is
+// closed.
+func (l *Loader) Load(dir *os.File, fn func(dir string) error) error {
+	defer dir.Close()
+	var err error
+	l.work <- func() { err = fn(fmt.Sprintf("/self/fd/%d", dir.Fd())) }
+	<-l.done
+	return err
+}

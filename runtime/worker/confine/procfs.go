@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confine
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// protectProc makes every procfs below the root read-only, wherever a hostPath
+// volume brought one along: writing to /proc/self/mem would reach this
+// process's own memory. procDir is a procfs that shows this process.
+func protectProc(procDir detached) error {
+	fd, err := unix.Openat(procDir.fd, "self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("mountinfo: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "mountinfo")
+	defer f.Close()
+	points, err := procMounts(f)
+	if err != nil {
+		return fmt.Errorf("mountinfo: %w", err)
+	}
+	if len(points) == 0 {
+		return nil
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	for _, name := range points {
+		if err := (tree{root}).setReadOnly(name); err != nil && !absent(err) {
+			return fmt.Errorf("read-only %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// procMounts returns where procfs is mounted and not read-only, from the text
+// of a mountinfo file (proc_pid_mountinfo(5)):
+//
+//	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw
+func procMounts(mountinfo io.Reader) ([]string, error) {
+	var points []string
+	lines := bufio.NewScanner(mountinfo)
+	lines.Buffer(nil, 1<<20) // an overlay's options can fill a page and more
+	for lines.Scan() {
+		mount, super, ok := strings.Cut(lines.Text(), " - ")
+		fields := strings.Fields(mount)
+		if !ok || len(fields) < 6 || !strings.HasPrefix(super, "proc ") {
+			continue
+		}
+		if fields[5] != "ro" && !strings.HasPrefix(fields[5], "ro,") {
+			points = append(points, unescape(fields[4]))
+		}
+	}
+	return points, lines.Err()
+}
+
+// unescape undoes the kernel's \ooo for the characters that would break a
+// mountinfo line.
+func unescape(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		if s[0] == '\\' && len(s) >= 4 {
+			if n, err := strconv.ParseUint(s[1:4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				s = s[4:]
+				continue
+			}
+		}
+		b.WriteByte(s[0])
+		s = s[1:]
+	}
+	return b.String()
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// staging is where the root is put together before it becomes the root. The
+// mount namespace is the worker's own, so any directory that every machine has
+// will do, and this is one that no mount's source is looked for in afterwards:
+// all sources are opened before it is covered.
+const staging = "/proc"
+
+// prepared is a mount that waits for its place.
+type prepared struct {
+	detached
+	name string
+}
+
+// enterContainerRoot builds the root of c and makes it the process's root.
+func enterContainerRoot(c *spec.Container, module *os.File) error {
+	if err := shutPropagation(c.Mounts); err != nil {
+		return err
+	}
+	mounts, err := prepareAll(c, module)
+	defer func() {
+		for _, m := range mounts {
+			m.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	root, err := mountRoot(c.Root)
+	if err != nil {
+		return fmt.Errorf("root file system: %w", err)
+	}
+	defer unix.Close(root.fd)
+	for _, m := range mounts {
+		if err := m.attachAt(root, m.name); err != nil {
+			return fmt.Errorf("mount %s: %w", m.name, err)
+		}
+	}
+	if err := finishRoot(root, c); err != nil {
+		return err
+	}
+	return pivot(root)
+}
+
+// shutPropagation stops mounts from travelling back to the host, and from the
+// host to here unless one of the container's mounts wants them.
+func shutPropagation(mounts []spec.Mount) error {
+	how := uintptr(unix.MS_PRIVATE)
+	for _, m := range mounts {
+		if m.Propagation == spec.PropagationSlave {
+			how = unix.MS_SLAVE
+		}
+	}
+	if err := unix.Mount("", "/", "", how|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mount propagation: %w", err)
+	}
+	return nil
+}
+
+// prepareAll opens every mount of c while the host's paths can still be seen:
+// first the runtime's own, which c's may then cover.
+func prepareAll(c *spec.Container, module *os.File) ([]prepared, error) {
+	mounts, err := systemMounts()
+	if err != nil {
+		return mounts, err
+	}
+	if c.Module != nil {
+		d, err := cloneFile(module)
+		if err != nil {
+			return mounts, fmt.Errorf("module %s: %w", c.Module.Name, err)
+		}
+		mounts = append(mounts, prepared{d, c.Module.Path()})
+	}
+	for _, m := range c.Mounts {
+		name := path.Clean("/" + m.Destination)
+		if name == "/" {
+			return mounts, spec.Failf(spec.Invalid, "mount /: a mount cannot replace the root")
+		}
+		d, err := prepareMount(m)
+		if err != nil {
+			return mounts, fmt.Errorf("mount %s: %w", name, err)
+		}
+		mounts = append(mounts, prepared{d, name})
+	}
+	return mounts, nil
+}
+
+// mountRoot mounts the root file system at the staging place and returns it.
+// Snapshotters speak mount(2)'s language, so mount(2) it is; fsconfig(2) would
+// also cut an overlay's layers off at 256 bytes.
+func mountRoot(mounts []spec.Mount) (tree, error) {
+	if len(mounts) == 0 {
+		mounts = []spec.Mount{{Type: spec.MountTmpfs, Source: "root", Options: []string{"mode=755", "nosuid"}}}
+	}
+	for _, m := range mounts {
+		if err := mountLegacy(m, staging); err != nil {
+			return tree{}, fmt.Errorf("%s: %w", m.Type, err)
+		}
+	}
+	fd, err := unix.Open(staging, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return tree{}, err
+	}
+	return tree{fd}, nil
+}
+
+// finishRoot makes what must come after the mounts: the working directory,
+// and the walls that keep the guest from writing or seeing.
+func finishRoot(root tree, c *spec.Container) error {
+	if c.Cwd != "" {
+		fd, err := root.ensure(c.Cwd, true)
+		if errors.Is(err, unix.ENOTDIR) {
+			err = spec.Failf(spec.Invalid, "not a directory")
+		}
+		if err != nil {
+			return fmt.Errorf("working directory %s: %w", c.Cwd, err)
+		}
+		unix.Close(fd)
+	}
+	for _, name := range c.ReadonlyPaths {
+		if err := root.protect(name); err != nil {
+			return fmt.Errorf("read-only path %s: %w", name, err)
+		}
+	}
+	for _, name := range c.MaskedPaths {
+		if err := root.mask(name); err != nil {
+			return fmt.Errorf("masked path %s: %w", name, err)
+		}
+	}
+	if err := root.sealSystem(); err != nil {
+		return err
+	}
+	if c.ReadOnlyRoot {
+		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+		if err := unix.MountSetattr(root.fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+			return fmt.Errorf("read-only root: %w", err)
+		}
+	}
+	return nil
+}
+
+// pivot makes root the root of every thread and lets go of the old one.
+func pivot(root tree) error {
+	if err := unix.Fchdir(root.fd); err != nil {
+		return err
+	}
+	// The old root ends up stacked on the new one, and is what "." means
+	// until it is gone (pivot_root(2), "pivot_root(".", ".")").
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("detach the old root: %w", err)
+	}
+	return unix.Chdir("/")
+}
+
+// mountLegacy makes one mount as mount(8) would, from the list that
+// containerd's snapshotters give.
+func mountLegacy(m spec.Mount, target string) error {
+	o := parseOptions(m.Options)
+	if m.ReadOnly {
+		o.legacy |= unix.MS_RDONLY
+	}
+	data := func() string { return strings.Join(o.data, ",") }
+	if dir := o.shorten(unix.Getpagesize() - 1); dir != "" {
+		if err := unix.Chdir(dir); err != nil {
+			return err
+		}
+		defer unix.Chdir("/")
+	}
+	if o.legacy&unix.MS_BIND == 0 {
+		return unix.Mount(m.Source, target, m.Type, o.legacy, data())
+	}
+	if err := unix.Mount(m.Source, target, "", o.legacy&(unix.MS_BIND|unix.MS_REC), ""); err != nil {
+		return fmt.Errorf("source %s: %w", m.Source, err)
+	}
+	if o.attrs == 0 {
+		return nil
+	}
+	attr := unix.MountAttr{Attr_set: o.attrs &^ unix.MOUNT_ATTR__ATIME}
+	return unix.MountSetattr(unix.AT_FDCWD, target, 0, &attr)
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confine
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// filterSyscalls allows every thread what a WebAssembly host needs and no
+// more. What the kernel offers for changing namespaces, starting programs,
+// tracing or loading code kills the process: no honest guest can cause it.
+// Anything else unknown answers as on a kernel without it.
+func filterSyscalls() error {
+	return install(assemble(rules(os.Getpid()), unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)))
+}
+
+// Seal forbids making memory executable, for good: everything that will ever
+// run has been loaded. It comes after the last module, before the first guest.
+func Seal() error {
+	const protArg = 2
+	noExec := []check{{arg: protArg, mask: unix.PROT_EXEC, value: 0}}
+	return install(assemble([]rule{
+		{nr: unix.SYS_MMAP, checks: noExec, otherwise: denied},
+		{nr: unix.SYS_MPROTECT, checks: noExec, otherwise: denied},
+		{nr: unix.SYS_PKEY_MPROTECT, checks: noExec, otherwise: denied},
+		{nr: unix.SYS_SECCOMP, otherwise: kill},
+	}, unix.SECCOMP_RET_ALLOW))
+}
+
+// Answers of the filter.
+const (
+	allow  = unix.SECCOMP_RET_ALLOW
+	kill   = unix.SECCOMP_RET_KILL_PROCESS
+	denied = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
+)
+
+// rule answers one system call: allow when all checks hold, otherwise what
+// otherwise says. Without checks it answers otherwise, which is allow for an
+// ordinary call.
+type rule struct {
+	nr        uint32
+	checks    []check
+	otherwise uint32
+}
+
+// check looks at the low half of an argument: arg & mask must be value, or
+// one of values. With whole, the high half must be zero.
+type check struct {
+	arg    int
+	mask   uint32
+	value  uint32
+	values []uint32
+	whole  bool
+}
+
+// Offsets in struct seccomp_data (seccomp(2)), on little-endian machines.
+const (
+	offsetNr   = 0
+	offsetArch = 4
+	offsetArgs = 16
+)
+
+// assemble writes the program. Calls are compared in the order of the rules:
+// the kernel caches plain answers by number, so only checked calls pay.
+func assemble(rules []rule, fallback uint32) []bpf.Instruction {
+	program := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
+		bpf.RetConstant{Val: kill}, // another machine's numbers mean other calls
+		bpf.LoadAbsolute{Off: offsetNr, Size: 4},
+		// The x32 numbers of amd64, which bypass a filter of plain ones.
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 0x40000000, SkipTrue: 1},
+		bpf.RetConstant{Val: kill},
+	}
+	for _, r := range rules {
+		body := r.assemble()
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: r.nr, SkipFalse: uint8(len(body))})
+		program = append(program, body...)
+	}
+	return append(program, bpf.RetConstant{Val: fallback})
+}
+
+// assemble writes the rule's body, which always returns.
+func (r rule) assemble() []bpf.Instruction {
+	otherwise := r.otherwise
+	if len(r.checks) == 0 {
+		return []bpf.Instruction{bpf.RetConstant{Val: otherwise}}
+	}
+	var body []bpf.Instruction
+	for _, c := range r.checks {
+		body = append(body, c.assemble(otherwise)...)
+	}
+	return append(body, bpf.RetConstant{Val: allow})
+}
+
+// assemble writes a check that falls through when it holds.
+func (c check) assemble(otherwise uint32) []bpf.Instruction {
+	low := uint32(offsetArgs + 8*c.arg)
+	var code []bpf.Instruction
+	if c.whole {
+		code = append(code,
+			bpf.LoadAbsolute{Off: low + 4, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+			bpf.RetConstant{Val: otherwise})
+	}
+	code = append(code,
+		bpf.LoadAbsolute{Off: low, Size: 4},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: c.mask})
+	values := c.values
+	if values == nil {
+		values = []uint32{c.value}
+	}
+	for i, v := range values {
+		code = append(code, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(values) - i)})
+	}
+	return append(code, bpf.RetConstant{Val: otherwise})
+}
+
+// install puts the program in force on all threads at once.
+func install(program []bpf.Instruction) error {
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return fmt.Errorf("seccomp: %w", err)
+	}
+	filters := make([]unix.SockFilter, len(raw))
+	for i, ins := range raw {
+		filters[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(filters)), Filter: &filters[0]}
+	tid, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	if tid != 0 {
+		return fmt.Errorf("seccomp: thread %d could not be confined", tid)
+	}
+	return nil
+}

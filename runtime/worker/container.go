@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/engine"
+	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/worker/confine"
+	"github.com/wazelet/wazelet/runtime/worker/control"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/wire"
+)
+
+// Container makes this process a container's worker and returns its exit code.
+// It is called once, with the descriptors of package spec in place.
+func Container(ctx context.Context) int {
+	if err := closeOthers(spec.LogFD + 1); err != nil {
+		return exitSetup
+	}
+	conn, err := setupConn()
+	if err != nil {
+		return exitSetup
+	}
+	defer conn.Close()
+	g, err := setup(ctx, conn)
+	if err != nil {
+		return report(conn, err)
+	}
+	// From here on every end leaves a record.
+	go g.obeySignals()
+	go g.serveControl()
+	if err := wire.Send(conn, spec.Ready{}); err != nil {
+		return exitSetup // the daemon is gone, and nobody knows this container
+	}
+	conn.Close()
+	<-g.gate
+	return g.run(ctx)
+}
+
+// setup is the dialog with the daemon up to a loaded module.
+func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
+	var c spec.Container
+	files, err := wire.Receive(conn, &c)
+	if err != nil {
+		return nil, err
+	}
+	var module *os.File
+	if len(files) > 0 {
+		module = files[0]
+		defer module.Close()
+	}
+	if (c.Module != nil) != (len(files) == 1) || len(files) > 1 {
+		return nil, spec.Failf(spec.Internal, "set-up: container with %d files", len(files))
+	}
+	g, err := newGuest(&c)
+	if err != nil {
+		return nil, err
+	}
+	loader, err := confine.Container(&c, module)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := askForCode(conn, &c)
+	if err != nil {
+		return nil, err
+	}
+	var loaded *engine.Module
+	if err := loader.Load(compiled, func(dir string) (err error) {
+		loaded, err = engine.Load(ctx, dir, c.MemoryMaxPages)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if err := g.prepare(ctx, loaded); err != nil {
+		return nil, err
+	}
+	return g, confine.Seal()
+}
+
+// askForCode sends the program's file to the daemon and returns the directory
+// with its compiled code.
+func askForCode(conn *net.UnixConn, c *spec.Container) (*os.File, error) {
+	program, name, err := resolve(c)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	if err := wire.Send(conn, spec.Resolved{Path: name}, program); err != nil {
+		return nil, err
+	}
+	var answer spec.Compiled
+	return receive(conn, &answer, true)
+}
+
+// newGuest opens what the guest and its worker need from outside the root.
+func newGuest(c *spec.Container) (*guest, error) {
+	g := &guest{
+		container: c,
+		exit:      os.NewFile(spec.ExitFD, "exit record"),
+		gate:      make(chan struct{}),
+		signals:   make(chan os.Signal, 4),
+		collector: engine.NewCollector(),
+	}
+	signal.Notify(g.signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	f := os.NewFile(spec.ControlFD, "control")
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	listener, ok := l.(*net.UnixListener)
+	if !ok {
+		return nil, fmt.Errorf("control socket: not a unix socket")
+	}
+	listener.SetUnlinkOnClose(false)
+	g.control = listener
+	return g, g.openOutput()
+}
+
+// prepare gives the guest its host: the root as its one directory, and its
+// stdio.
+func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
+	root, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("root: %w", err)
+	}
+	defer unix.Close(root)
+	options := wasi.Options{
+		Args: g.container.Args, Env: g.container.Env,
+		Stdout: g.stdout, Stderr: g.stderr,
+		Preopens: []wasi.Preopen{{Path: "/", FD: root}},
+		Collect:  g.collector.Collect,
+	}
+	if g.container.Foreground {
+		options.Stdin = wasi.StdioFD(0)
+	}
+	g.instance, err = module.Prepare(ctx, options)
+	return err
+}
+
+// serveControl answers the daemon. Its only errors are of the kernel's making;
+// the guest then runs on, out of reach but for signals.
+func (g *guest) serveControl() { _ = control.Serve(g.control, g) }

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package launch is the daemon's side of a worker process: it starts one in
+// the pod's network namespace, leads the set-up dialog (package spec), watches
+// it by pidfd, and takes it up again after the daemon's restart.
+//
+// Errors carry a class of containerd/errdefs, whoever reported them.
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/wire"
+)
+
+// Options say how to start a container's worker. All files stay the caller's.
+type Options struct {
+	WorkerPath string // the wazelet-worker binary
+	NetNS      string // the pod's network namespace, a path; "" is the daemon's own
+	// Cgroup puts the process where it belongs before it does anything; nil
+	// leaves it in the daemon's.
+	Cgroup  func(pid int) error
+	Spec    spec.Container
+	Module  *os.File          // the module of an artifact, when Spec.Module is set
+	Log     *os.File          // the CRI log, write-only and append-only; nil when Spec.Foreground
+	Exit    *os.File          // the exit record's file, empty, write-only
+	Control *net.UnixListener // the control socket, bound and listening
+}
+
+// containerEnv sets the Go runtime of a worker up: two processors, so that
+// signals and control calls are served beside a guest that computes; no
+// collector of its own, and no attempts to preempt, both of which such a guest
+// would never answer.
+var containerEnv = []string{"GOMAXPROCS=2", "GOGC=off", "GODEBUG=asyncpreemptoff=1"}
+
+// Compile turns the module a worker wants to run into the directory of its
+// compiled code (engine.Compile), which Container closes, and the module's
+// digest.
+type Compile func(ctx context.Context, module *os.File) (dir *os.File, digest string, err error)
+
+// Container starts a worker and returns when its module is loaded and it waits
+// for the Start call. Whatever goes wrong, and when ctx ends, the process is
+// killed and reaped before Container returns.
+func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err error) {
+	files, closeFiles, err := o.files()
+	if err != nil {
+		return nil, err
+	}
+	defer closeFiles()
+	p, conn, err := start(ctx, child{
+		path: o.WorkerPath, mode: "container", env: containerEnv, netns: o.NetNS, rootless: o.Spec.Rootless, files: files,
+		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer func() {
+		if err != nil {
+			err = errors.Join(p.explain(ctx, err), p.Kill(context.WithoutCancel(ctx)))
+		}
+	}()
+	if o.Cgroup != nil {
+		if err := o.Cgroup(p.Pid); err != nil {
+			return nil, fmt.Errorf("worker's cgroup: %w", err)
+		}
+	}
+	return p, o.dialog(ctx, conn, compile)
+}
+
+// dialog leads the worker from its spec to Ready.
+func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compile) error {
+	var module []*os.File
+	if o.Spec.Module != nil {
+		module = []*os.File{o.Module}
+	}
+	if err := wire.Send(conn, o.Spec, module...); err != nil {
+		return err
+	}
+	var resolved spec.Resolved
+	files, err := wire.Receive(conn, &resolved)
+	if err != nil {
+		return err
+	}
+	defer closeAll(files)
+	if len(files) != 1 {
+		return fmt.Errorf("worker resolved %s with %d files", resolved.Path, len(files))
+	}
+	dir, digest, err := compile(ctx, files[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w", resolved.Path, err)
+	}
+	defer dir.Close()
+	frozen, err := readOnly(dir, o.Spec.Rootless)
+	if err != nil {
+		return err
+	}
+	defer frozen.Close()
+	if err := wire.Send(conn, spec.Compiled{Digest: digest}, frozen); err != nil {
+		return err
+	}
+	_, err = wire.Receive(conn, &spec.Ready{})
+	return err
+}
+
+// files are the worker's descriptors from SetupFD+1 on, and its stdio.
+func (o *Options) files() (files []*os.File, closeFiles func(), err error) {
+	listener, err := o.Control.File()
+	if err != nil {
+		return nil, nil, fmt.Errorf("control socket: %w", err)
+	}
+	if o.Spec.Foreground {
+		return []*os.File{os.Stdin, os.Stdout, os.Stderr, nil, listener, o.Exit}, func() { listener.Close() }, nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		listener.Close()
+		return nil, nil, err
+	}
+	files = []*os.File{null, null, null, nil, listener, o.Exit, o.Log}
+	return files, func() { null.Close(); listener.Close() }, nil
+}
+
+// readOnly returns the directory as a mount that cannot be written through:
+// the code a worker loads is not its own to change, whatever user it is. A
+// user without privileges cannot make mounts, and has no other user's code.
+func readOnly(dir *os.File, rootless bool) (*os.File, error) {
+	fd, err := unix.OpenTree(int(dir.Fd()), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err == unix.EPERM && rootless {
+		fd, err = unix.FcntlInt(dir.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("compiled code: %w", err)
+		}
+		return os.NewFile(uintptr(fd), dir.Name()), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compiled code: mount: %w", err)
+	}
+	defer unix.Close(fd)
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		return nil, fmt.Errorf("compiled code: mount: %w", err)
+	}
+	// A mount's own descriptor is O_PATH; the directory is opened through it.
+	open, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("compiled code: %w", err)
+	}
+	return os.NewFile(uintptr(open), dir.Name()), nil
+}
+
+// child is a process to start.
+type child struct {
+	path, mode string
+	env        []string
+	netns      string
+	rootless   bool
+	files      []*os.File // stdio, then SetupFD (left nil), then the rest
+	flags      uintptr
+}
+
+// start starts a child and returns it with the daemon's end of the set-up
+// socket, whose calls end with ctx.
+func start(ctx context.Context, c child) (_ *Process, _ *net.UnixConn, err error) {
+	conn, theirs, err := socketPair()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer theirs.Close()
+	c.files[spec.SetupFD] = theirs
+	p, err := c.spawn()
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
+	}
+	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return p, conn, nil
+}
+
+func socketPair() (*net.UnixConn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("set-up socket: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "setup"), os.NewFile(uintptr(fds[1]), "setup")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, fmt.Errorf("set-up socket: %w", err)
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}
+
+// spawn clones the process. It is reaped through its pidfd alone.
+func (c *child) spawn() (*Process, error) {
+	pidfd := -1
+	attr := &os.ProcAttr{
+		Files: c.files,
+		Env:   append([]string{}, c.env...),
+		Dir:   "/",
+		Sys:   &syscall.SysProcAttr{Cloneflags: c.flags, PidFD: &pidfd, Setsid: !c.foreground()},
+	}
+	if c.rootless {
+		attr.Sys.Cloneflags |= unix.CLONE_NEWUSER
+		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	var process *os.Process
+	err := inNetNS(c.netns, func() (err error) {
+		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{Pid: process.Pid, pidfd: pidfd}
+	_ = process.Release()
+	if p.StartTime, err = startTime(p.Pid); err != nil {
+		return nil, errors.Join(err, p.Kill(context.Background()))
+	}
+	return p, nil
+}
+
+// foreground says whether the child keeps the caller's terminal.
+func (c *child) foreground() bool { return c.files[0] == os.Stdin }
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// defaultPath is searched when the container's environment has no PATH, as
+// other runtimes do.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// resolve opens the file that argv[0] names, in the container's root and with
+// the container's rights: a name with a slash from the working directory, any
+// other in PATH and then in the working directory. A module need not be
+// executable.
+func resolve(c *spec.Container) (*os.File, string, error) {
+	if c.Module != nil {
+		return openProgram(c.Module.Path())
+	}
+	if len(c.Args) == 0 || c.Args[0] == "" {
+		return nil, "", spec.Failf(spec.Invalid, "the container has no command")
+	}
+	name := c.Args[0]
+	if strings.Contains(name, "/") {
+		return openProgram(inDir(c.Cwd, name))
+	}
+	search := defaultPath
+	for _, kv := range c.Env {
+		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
+			search = value
+		}
+	}
+	for dir := range strings.SplitSeq(search+":.", ":") {
+		f, at, err := openProgram(inDir(c.Cwd, path.Join(dir, name)))
+		if err == nil || !missing(err) {
+			return f, at, err
+		}
+	}
+	return nil, "", spec.Failf(spec.NotFound, "%s: not found in PATH (%s) or in the working directory", name, search)
+}
+
+// inDir makes name absolute. It does not tidy it: ".." after a link has its
+// own meaning.
+func inDir(dir, name string) string {
+	if strings.HasPrefix(name, "/") {
+		return name
+	}
+	return "/" + strings.Trim(dir, "/") + "/" + name
+}
+
+// missing says that a place of the search path has no such file.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, errNotFile)
+}
+
+var errNotFile = errors.New("not a regular file")
+
+func openProgram(name string) (*os.File, string, error) {
+	// O_NONBLOCK: an image may have a FIFO in that place.
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, "", openFailure(name, err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errNotFile
+	}
+	if err != nil {
+		f.Close()
+		return nil, "", openFailure(name, err)
+	}
+	return f, name, nil
+}
+
+// programError keeps the cause of a failure, which the search looks at.
+type programError struct {
+	*spec.Failure
+	cause error
+}
+
+func (e *programError) Unwrap() []error { return []error{e.Failure, e.cause} }
+
+func openFailure(name string, err error) error {
+	cause := err
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		cause = path.Err
+	}
+	class := spec.FailedPrecondition
+	switch {
+	case errors.Is(cause, fs.ErrNotExist), errors.Is(cause, unix.ENOTDIR):
+		class = spec.NotFound
+	case errors.Is(cause, errNotFile):
+		class = spec.Invalid
+	}
+	return &programError{spec.Failf(class, "%s: %w", name, cause), cause}
+}
