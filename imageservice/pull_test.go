@@ -10,39 +10,6 @@ import (
 	"github.com/containerd/errdefs"
 )
 
-// newService opens a service over a new directory; it is closed with the test.
-func newService(t *testing.T, edit func(*Options)) *Service {
-	t.Helper()
-	return openService(t, t.TempDir(), edit)
-}
-
-func openService(t *testing.T, root string, edit func(*Options)) *Service {
-	t.Helper()
-	opts := Options{Root: root}
-	if edit != nil {
-		edit(&opts)
-	}
-	s, err := New(t.Context(), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return s
-}
-
-func mustPull(t *testing.T, s *Service, ref string) Image {
-	t.Helper()
-	image, err := s.Pull(t.Context(), ref, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image
-}
-
 func TestPullImageOfFiles(t *testing.T) {
 	h := newHub(t)
 	digest := h.push(t, "app:1", helloImage(t, "hi"))

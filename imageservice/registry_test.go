@@ -19,8 +19,9 @@ import (
 
 // hub is a real registry on the loopback. A test may put a handler in front of it.
 type hub struct {
-	host   string
-	server *httptest.Server
+	host    string
+	server  *httptest.Server
+	backend http.Handler
 
 	mu     sync.Mutex
 	before func(http.ResponseWriter, *http.Request) (handled bool)
@@ -29,8 +30,10 @@ type hub struct {
 
 func newHub(t *testing.T) *hub {
 	t.Helper()
-	h := &hub{counts: make(map[string]int)}
-	backend := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	h := &hub{
+		counts:  make(map[string]int),
+		backend: registry.New(registry.Logger(log.New(io.Discard, "", 0))),
+	}
 	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		before := h.before
@@ -41,7 +44,7 @@ func newHub(t *testing.T) *hub {
 		if before != nil && before(w, r) {
 			return
 		}
-		backend.ServeHTTP(w, r)
+		h.backend.ServeHTTP(w, r)
 	}))
 	h.host = strings.TrimPrefix(h.server.URL, "http://")
 	t.Cleanup(h.server.Close)

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ const defaultDownloads = 3
 // Service is the image store of the node. It is safe for concurrent use.
 type Service struct {
 	opts    Options
+	lock    *os.File
 	backend *snapshot.Backend
 	content *content.Store
 	trees   *snapshot.Store
@@ -56,31 +58,38 @@ type Service struct {
 	pulls   flights
 	garbage *collector
 	usage   usage
+	closing sync.Once
 }
 
 // New opens the store under opts.Root and takes back what an earlier process left half made. An image that is found
-// damaged is dropped with a warning, so that it is pulled again. The caller closes the service.
-func New(ctx context.Context, opts Options) (_ *Service, err error) {
+// damaged is dropped with a warning, so that it is pulled again. A store serves one process: in a second one New fails
+// with errdefs.ErrUnavailable. The caller closes the service.
+func New(ctx context.Context, opts Options) (*Service, error) {
 	if opts.MaxConcurrentDownloads <= 0 {
 		opts.MaxConcurrentDownloads = defaultDownloads
 	}
-	backend, err := snapshot.OpenBackend(opts.Root, opts.Snapshotter)
+	lock, err := lockRoot(opts.Root)
 	if err != nil {
 		return nil, err
 	}
+	backend, err := snapshot.OpenBackend(opts.Root, opts.Snapshotter)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	store, err := content.Open(ctx, opts.Root, map[string]snapshots.Snapshotter{backend.Name: backend})
 	if err != nil {
-		return nil, errors.Join(err, backend.Close())
+		return nil, errors.Join(err, backend.Close(), lock.Close())
 	}
 	s := &Service{
 		opts:    opts,
+		lock:    lock,
 		backend: backend,
 		content: store,
 		trees:   snapshot.New(backend, store.Snapshotter(backend.Name)),
 		index:   newIndex(),
 	}
 	if err := s.recover(ctx); err != nil {
-		return nil, errors.Join(err, store.Close(), backend.Close())
+		return nil, errors.Join(err, store.Close(), backend.Close(), lock.Close())
 	}
 	s.garbage = newCollector(store.Collect)
 	return s, nil
@@ -100,11 +109,16 @@ func (s *Service) recover(ctx context.Context) error {
 	return s.measure(ctx)
 }
 
-// Close cancels pulls that are under way, waits for them to clean up, and closes the store.
+// Close cancels pulls that are under way, waits for them to clean up, and closes the store. Only the first call does
+// anything.
 func (s *Service) Close() error {
-	s.pulls.close()
-	s.garbage.close()
-	return errors.Join(s.content.Close(), s.backend.Close())
+	var err error
+	s.closing.Do(func() {
+		s.pulls.close()
+		s.garbage.close()
+		err = errors.Join(s.content.Close(), s.backend.Close(), s.lock.Close())
+	})
+	return err
 }
 
 // Get returns the image that ref names: a tag, a digest, an id or the beginning of one, in any form users write. It is

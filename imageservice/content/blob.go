@@ -50,7 +50,7 @@ func (e *MismatchError) Unwrap() error {
 // Check finds out whether the blob is there, in the metadata and as a file of its size. It does not read it.
 func (s *Store) Check(ctx context.Context, desc ocispec.Descriptor) error {
 	if _, err := s.blobs.Info(Context(ctx), desc.Digest); err != nil {
-		return fmt.Errorf("blob %s: %w", desc.Digest, err)
+		return blobError(desc.Digest, err)
 	}
 	st, err := os.Stat(s.path(desc.Digest))
 	if err != nil {
@@ -124,7 +124,7 @@ func fill(w content.Writer, desc ocispec.Descriptor, open func() (io.ReadCloser,
 func (s *Store) Read(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error) {
 	r, err := s.blobs.ReaderAt(Context(ctx), desc)
 	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", desc.Digest, err)
+		return nil, blobError(desc.Digest, err)
 	}
 	defer r.Close() //nolint:errcheck // opened for reading
 	if r.Size() > limit {
@@ -141,7 +141,7 @@ func (s *Store) Read(ctx context.Context, desc ocispec.Descriptor, limit int64) 
 func (s *Store) Reader(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	r, err := s.blobs.ReaderAt(Context(ctx), desc)
 	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", desc.Digest, err)
+		return nil, blobError(desc.Digest, err)
 	}
 	return struct {
 		io.Reader
@@ -152,13 +152,21 @@ func (s *Store) Reader(ctx context.Context, desc ocispec.Descriptor) (io.ReadClo
 // OpenFile opens the file that holds a blob, read-only. The open file outlives the blob's removal.
 func (s *Store) OpenFile(ctx context.Context, dgst digest.Digest) (*os.File, error) {
 	if _, err := s.blobs.Info(Context(ctx), dgst); err != nil {
-		return nil, fmt.Errorf("blob %s: %w", dgst, err)
+		return nil, blobError(dgst, err)
 	}
 	f, err := os.Open(s.path(dgst))
 	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", dgst, err)
 	}
 	return f, nil
+}
+
+// blobError names the blob once; the store's own words for an absent one name it again.
+func blobError(dgst digest.Digest, err error) error {
+	if errdefs.IsNotFound(err) {
+		err = errdefs.ErrNotFound
+	}
+	return fmt.Errorf("blob %s: %w", dgst, err)
 }
 
 // Label sets labels on a blob, among them the references garbage collection follows.

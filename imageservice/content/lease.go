@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -51,26 +53,27 @@ func (s *Store) Recover(ctx context.Context) error {
 			return fmt.Errorf("lease %s: %w", lease.ID, err)
 		}
 	}
+	if err := s.dropIngests(); err != nil {
+		return fmt.Errorf("partial blobs: %w", err)
+	}
 	if err := s.Collect(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.dropIngests(ctx), s.dropOrphans(ctx))
+	return s.dropOrphans(ctx)
 }
 
-// dropIngests removes every partial blob: no transfer is under way when a store is recovered.
-func (s *Store) dropIngests(ctx context.Context) error {
-	known, err := s.blobs.ListStatuses(ctx)
-	if err != nil {
-		return fmt.Errorf("ingests: %w", err)
+// dropIngests removes the files of every partial blob, in whatever state they are: no transfer is under way when a
+// store is recovered. The collection that follows finds their records without a lease.
+func (s *Store) dropIngests() error {
+	dir := filepath.Join(s.dir, "ingest")
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil
 	}
-	for _, ingest := range known {
-		err = errors.Join(err, ignoreNotFound(s.blobs.Abort(ctx, ingest.Ref)))
+	for _, entry := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
 	}
-	files, listErr := s.files.ListStatuses(ctx)
-	for _, ingest := range files {
-		err = errors.Join(err, ignoreNotFound(s.files.Abort(ctx, ingest.Ref)))
-	}
-	return errors.Join(err, listErr)
+	return err
 }
 
 // dropOrphans removes blob files that the metadata does not know: the process was killed between the rename of the
@@ -96,4 +99,17 @@ func ignoreNotFound(err error) error {
 		return nil
 	}
 	return err
+}
+
+// Leases returns the ids of all leases: the pulls under way.
+func (s *Store) Leases(ctx context.Context) ([]string, error) {
+	held, err := s.leases.List(Context(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("leases: %w", err)
+	}
+	ids := make([]string, len(held))
+	for i, lease := range held {
+		ids[i] = lease.ID
+	}
+	return ids, nil
 }

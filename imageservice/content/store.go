@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -23,16 +24,14 @@ import (
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins/content/local"
-	"github.com/containerd/errdefs"
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Namespace is the containerd namespace of every object. It is the one a kubelet's images live in everywhere, so
 // content can pass between this store and a containerd without being renamed.
 const Namespace = "k8s.io"
 
-// lockWait is how long Open waits for another process to give up the database.
+// lockWait is how long Open waits for the lock of the database, which no other process should have.
 const lockWait = 2 * time.Second
 
 // Store is the content store with its metadata. It is safe for concurrent use.
@@ -43,12 +42,13 @@ type Store struct {
 	blobs  content.Store
 	images images.Store
 	leases leases.Manager
+
+	collecting sync.Mutex // a collection deletes files after it let go of the metadata; the next caller waits for that
 }
 
 // Open opens or makes the store under root: blobs in root/content, metadata in root/metadata.db. The snapshotters, by
-// name, share its leases and its garbage collection. A store serves one process: a second Open of the same root is
-// errdefs.ErrUnavailable.
-func Open(ctx context.Context, root string, snapshotters map[string]snapshots.Snapshotter) (_ *Store, err error) {
+// name, share its leases and its garbage collection. The caller has seen to it that no other process uses root.
+func Open(ctx context.Context, root string, snapshotters map[string]snapshots.Snapshotter) (*Store, error) {
 	dir := filepath.Join(root, "content")
 	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o700); err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
@@ -59,9 +59,6 @@ func Open(ctx context.Context, root string, snapshotters map[string]snapshots.Sn
 	}
 	path := filepath.Join(root, "metadata.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("image store %s: in use by another process: %w", root, errdefs.ErrUnavailable)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("image metadata %s: %w", path, err)
 	}
@@ -98,6 +95,8 @@ func (s *Store) Transaction(ctx context.Context, fn func(context.Context) error)
 
 // Collect removes everything that nothing leads to and returns when it is gone from disk.
 func (s *Store) Collect(ctx context.Context) error {
+	s.collecting.Lock()
+	defer s.collecting.Unlock()
 	if _, err := s.meta.GarbageCollect(Context(ctx)); err != nil {
 		return fmt.Errorf("garbage collection: %w", err)
 	}

@@ -61,6 +61,11 @@ func (s *Session) explain(ctx context.Context, err error, what string) error {
 		return s.unauthorized(err)
 	case errdefs.IsNotFound(err):
 		return s.notFound(err, what)
+	case errdefs.IsFailedPrecondition(err) && what != "": // of the reader, about the length
+		return &Error{
+			Text:  fmt.Sprintf("registry %s sent more bytes for %s than its manifest says", s.domain(), what),
+			Class: errdefs.ErrDataLoss, Cause: err,
+		}
 	}
 	return s.explainConnection(err)
 }
@@ -95,8 +100,9 @@ func (s *Session) explainStatus(err error, status remoteerrors.ErrUnexpectedStat
 		return s.notFound(err, what)
 	case code == http.StatusTooManyRequests:
 		return fail(errdefs.ErrUnavailable, "registry %s limits the rate of pulls: too many requests", s.domain())
-	case code == http.StatusBadRequest && strings.Contains(string(status.Body), "HTTP request to an HTTPS server"):
-		return fail(errdefs.ErrUnavailable, "registry %s speaks HTTPS, but its hosts.toml says http://", s.domain())
+	case code == http.StatusBadRequest && strings.HasPrefix(status.RequestURL, "http://"):
+		return fail(errdefs.ErrUnavailable, "registry %s answered %s to plain HTTP: if it speaks HTTPS, its hosts.toml must say so",
+			s.domain(), status.Status)
 	case code >= http.StatusInternalServerError:
 		return fail(errdefs.ErrUnavailable, "registry %s answered %s", s.domain(), status.Status)
 	}

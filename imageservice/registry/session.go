@@ -89,7 +89,7 @@ func (s *Session) configure() ([]docker.RegistryHost, error) {
 		if s.opts.HostsDir != "" {
 			options.HostDir = config.HostDirFromRoot(s.opts.HostsDir)
 		}
-		s.hosts, s.hostsErr = config.ConfigureHosts(context.Background(), options)(s.domain())
+		s.hosts, s.hostsErr = config.ConfigureHosts(quiet(context.Background()), options)(s.domain())
 		if s.hostsErr != nil {
 			s.hostsErr = &Error{
 				Text:  fmt.Sprintf("configuration of registry %s in %s: %v", s.domain(), s.opts.HostsDir, s.hostsErr),
@@ -104,7 +104,7 @@ func (s *Session) domain() string { return reference.Domain(s.ref) }
 
 // Resolve asks the registry what the reference is.
 func (s *Session) Resolve(ctx context.Context) (ocispec.Descriptor, error) {
-	_, desc, err := s.resolver.Resolve(ctx, s.ref.String())
+	_, desc, err := s.resolver.Resolve(quiet(ctx), s.ref.String())
 	if err != nil {
 		return ocispec.Descriptor{}, s.explain(ctx, err, "")
 	}
@@ -122,11 +122,11 @@ func (s *Session) Resolve(ctx context.Context) (ocispec.Descriptor, error) {
 // the node speaks to. The caller checks the digest.
 func (s *Session) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	what := "blob " + desc.Digest.String()
-	fetcher, err := s.resolver.Fetcher(ctx, s.ref.String())
+	fetcher, err := s.resolver.Fetcher(quiet(ctx), s.ref.String())
 	if err != nil {
 		return nil, s.explain(ctx, err, what)
 	}
-	body, err := fetcher.Fetch(ctx, ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size})
+	body, err := fetcher.Fetch(quiet(ctx), ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size})
 	if err != nil {
 		return nil, s.explain(ctx, err, what)
 	}

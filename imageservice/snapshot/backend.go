@@ -9,8 +9,11 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
@@ -34,19 +37,18 @@ type Backend struct {
 
 // OpenBackend opens the snapshotter called name under root/snapshots/name. The name "" takes overlay where the kernel
 // mounts it on this file system and native elsewhere; overlay by name where it cannot be mounted is an
-// errdefs.ErrFailedPrecondition.
+// errdefs.ErrFailedPrecondition. The caller has seen to it that no other process uses root.
 func OpenBackend(root, name string) (*Backend, error) {
 	dir := func(name string) string { return filepath.Join(root, "snapshots", name) }
 	switch name {
 	case "":
-		if overlayutils.Supported(dir(Overlay)) != nil {
+		if supported(dir(Overlay)) != nil {
 			return openNative(dir(Native))
 		}
 		return openOverlay(dir(Overlay))
 	case Overlay:
-		if err := overlayutils.Supported(dir(Overlay)); err != nil {
-			return nil, fmt.Errorf("snapshotter overlay: overlayfs does not work under %s (the native snapshotter does): %w: %w",
-				root, err, errdefs.ErrFailedPrecondition)
+		if err := supported(dir(Overlay)); err != nil {
+			return nil, fmt.Errorf("snapshotter overlay: overlayfs does not work under %s (snapshotter native does): %w", root, err)
 		}
 		return openOverlay(dir(Overlay))
 	case Native:
@@ -56,7 +58,26 @@ func OpenBackend(root, name string) (*Backend, error) {
 	}
 }
 
+// supported tries an overlay mount in dir.
+func supported(dir string) error {
+	if strings.ContainsAny(dir, `,:\`) {
+		return fmt.Errorf("its mount options cannot hold a path with a comma, colon or backslash: %w", errdefs.ErrFailedPrecondition)
+	}
+	err := overlayutils.Supported(dir)
+	if err == nil {
+		return nil
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		err = errno // without the options of the attempt, which fill a screen
+	}
+	return fmt.Errorf("%w: %w", err, errdefs.ErrFailedPrecondition)
+}
+
 func openOverlay(dir string) (*Backend, error) {
+	if err := sweep(dir); err != nil {
+		return nil, err
+	}
 	sn, err := overlay.NewSnapshotter(dir)
 	if err != nil {
 		return nil, fmt.Errorf("snapshotter overlay: %w", err)
@@ -65,6 +86,9 @@ func openOverlay(dir string) (*Backend, error) {
 }
 
 func openNative(dir string) (*Backend, error) {
+	if err := sweep(dir); err != nil {
+		return nil, err
+	}
 	sn, err := native.NewSnapshotter(dir)
 	if err != nil {
 		return nil, fmt.Errorf("snapshotter native: %w", err)
