@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -102,10 +103,12 @@ func askForCode(conn *net.UnixConn, c *spec.Container) (*os.File, error) {
 
 // newGuest opens what the guest and its worker need from outside the root.
 func newGuest(c *spec.Container) (*guest, error) {
+	gate := make(chan struct{})
 	g := &guest{
 		container: c,
 		exit:      os.NewFile(spec.ExitFD, "exit record"),
-		gate:      make(chan struct{}),
+		gate:      gate,
+		openGate:  sync.OnceFunc(func() { close(gate) }),
 		signals:   make(chan os.Signal, 4),
 		collector: engine.NewCollector(),
 	}

@@ -41,8 +41,9 @@ type guest struct {
 	stdout, stderr wasi.Stdio
 	errors         wasi.Sink // where a trap is told: the guest's stderr
 
-	gate      chan struct{} // closed by Start
-	mu        sync.Mutex    // guards startedAt
+	gate      chan struct{} // closed once the guest may run
+	openGate  func()
+	mu        sync.Mutex // guards startedAt
 	startedAt time.Time
 
 	finish sync.Once
@@ -68,14 +69,13 @@ func (g *guest) openOutput() error {
 }
 
 // Start opens the gate; see control.Handler.
-func (g *guest) Start() (time.Time, error) {
+func (g *guest) Start() (time.Time, func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.startedAt.IsZero() {
 		g.startedAt = time.Now()
-		close(g.gate)
 	}
-	return g.startedAt, nil
+	return g.startedAt, g.openGate
 }
 
 // ReopenLog makes f the log; see control.Handler.

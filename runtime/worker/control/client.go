@@ -4,11 +4,13 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
 
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
 
@@ -61,15 +63,23 @@ func (c *Client) call(ctx context.Context, req request, files ...*os.File) (resp
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
+	// A worker that refuses the caller answers without reading: its words count
+	// even when the request could not be sent.
 	var res response
-	if err := wire.Send(conn, req, files...); err != nil {
-		return res, cause(ctx, err)
-	}
+	sent := wire.Send(conn, req, files...)
 	received, err := wire.Receive(conn, &res)
 	for _, f := range received {
 		f.Close()
 	}
+	if err != nil && sent != nil && !isFailure(err) {
+		err = sent
+	}
 	return res, cause(ctx, err)
+}
+
+func isFailure(err error) bool {
+	_, ok := errors.AsType[*spec.Failure](err)
+	return ok
 }
 
 // cause prefers the context's reason over the time-out it provoked.

@@ -11,8 +11,6 @@ package control
 import (
 	"os"
 	"time"
-
-	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // Methods of a worker.
@@ -35,13 +33,10 @@ type response struct {
 // Handler is what a worker can be asked to do. Its methods are called from
 // several goroutines.
 type Handler interface {
-	// Start lets the guest run and returns when it began; again: the same
-	// time.
-	Start() (time.Time, error)
+	// Start says when the guest begins to run, again: the same time, and
+	// returns the function that lets it. That is called once the answer is on
+	// its way, because the guest may end the process at once.
+	Start() (begin time.Time, open func())
 	// ReopenLog makes f the log from the next line on, and takes it over.
 	ReopenLog(f *os.File) error
-}
-
-func unknownMethod(method string) error {
-	return spec.Failf(spec.Invalid, "control call %.64q: this worker does not know it", method)
 }

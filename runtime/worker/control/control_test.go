@@ -12,6 +12,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,9 +27,10 @@ type gate struct {
 	started time.Time
 	log     *os.File
 	block   chan struct{} // when set, Start waits for it
+	opened  atomic.Int32
 }
 
-func (g *gate) Start() (time.Time, error) {
+func (g *gate) Start() (time.Time, func()) {
 	if g.block != nil {
 		<-g.block
 	}
@@ -37,7 +39,7 @@ func (g *gate) Start() (time.Time, error) {
 	if g.started.IsZero() {
 		g.started = time.Now()
 	}
-	return g.started, nil
+	return g.started, func() { g.opened.Add(1) }
 }
 
 func (g *gate) ReopenLog(f *os.File) error {

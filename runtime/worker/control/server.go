@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,31 +56,34 @@ func serveCall(conn *net.UnixConn, h Handler) {
 	if err != nil {
 		return
 	}
-	res, err := dispatch(h, req, files)
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	switch {
+	case req.Method == methodStart:
+		begin, open := h.Start()
+		_ = wire.Send(conn, response{StartedAt: begin})
+		open()
+	case req.Method == methodReopenLog && len(files) == 1:
+		err = h.ReopenLog(files[0])
+		files = nil // the handler's now
+		answer(conn, err)
+	case req.Method == methodReopenLog:
+		answer(conn, spec.Failf(spec.Invalid, "reopen log: %d files, want 1", len(files)))
+	default:
+		answer(conn, spec.Failf(spec.Invalid, "control call %.64q: this worker does not know it", req.Method))
+	}
+}
+
+// answer sends an empty response or the failure.
+func answer(conn *net.UnixConn, err error) {
 	if err != nil {
 		_ = wire.Send(conn, spec.AsFailure(err))
 		return
 	}
-	_ = wire.Send(conn, res)
-}
-
-// dispatch owns the files: it hands them on or closes them.
-func dispatch(h Handler, req request, files []*os.File) (response, error) {
-	if req.Method == methodReopenLog && len(files) == 1 {
-		return response{}, h.ReopenLog(files[0])
-	}
-	for _, f := range files {
-		f.Close()
-	}
-	switch req.Method {
-	case methodStart:
-		started, err := h.Start()
-		return response{StartedAt: started}, err
-	case methodReopenLog:
-		return response{}, spec.Failf(spec.Invalid, "reopen log: %d files, want 1", len(files))
-	default:
-		return response{}, unknownMethod(req.Method)
-	}
+	_ = wire.Send(conn, response{})
 }
 
 // checkPeer asks the kernel who connected (unix(7), SO_PEERCRED).

@@ -216,7 +216,7 @@ func (c *child) spawn() (*Process, error) {
 		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	var process *os.Process
-	err := inNetNS(c.netns, func() (err error) {
+	err := onThread(c.netns, !c.rootless, func() (err error) {
 		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
 		return err
 	})
