@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/sandbox"
+)
+
+// Options are the parts a Controller works with.
+type Options struct {
+	Root       string // durable: records
+	State      string // of this boot: control sockets and exit records
+	WorkerPath string // the wazelet-worker binary
+	Sandboxes  *sandbox.Controller
+	Images     *imageservice.Service
+	Cgroups    *cgroup.Tree
+	Modules    *Modules
+}
+
+// Controller runs the life of every container of the node. Its methods may be
+// called at once from anywhere.
+type Controller struct {
+	state      string
+	workerPath string
+	bootID     string
+
+	sandboxes *sandbox.Controller
+	images    *imageservice.Service
+	cgroups   *cgroup.Tree
+	modules   *Modules
+
+	store    *store
+	creating singleflight.Group
+
+	// watchers are told to end by Close; workers go on without them.
+	watchers sync.WaitGroup
+	closing  context.Context
+	close    context.CancelFunc
+}
+
+// New opens the container records. Nothing is served before Recover.
+func New(o Options) (*Controller, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, fmt.Errorf("boot id: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(o.State, "containers"), 0o711); err != nil {
+		return nil, fmt.Errorf("containers: %w", err)
+	}
+	s, err := openStore(filepath.Join(o.Root, "records", "containers"))
+	if err != nil {
+		return nil, err
+	}
+	c := &Controller{
+		state: o.State, workerPath: o.WorkerPath, bootID: strings.TrimSpace(string(boot)),
+		sandboxes: o.Sandboxes, images: o.Images, cgroups: o.Cgroups, modules: o.Modules,
+		store: s,
+	}
+	c.closing, c.close = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Close ends the watching of workers and waits for it. The workers go on, and
+// the next daemon finds them.
+func (c *Controller) Close() {
+	c.close()
+	c.watchers.Wait()
+}
+
+// Get returns a container by its id or an unambiguous prefix, ErrNotFound when
+// there is none. It never waits for an operation.
+func (c *Controller) Get(id string) (Container, error) {
+	e, err := c.store.get(id)
+	if err != nil {
+		return Container{}, err
+	}
+	return e.container(), nil
+}
+
+// List returns every container, oldest first. It never waits for an operation.
+// A container whose Create is not done is not shown: nobody has its id yet.
+func (c *Controller) List() []Container {
+	entries := c.store.all()
+	list := make([]Container, 0, len(entries))
+	for _, e := range entries {
+		if n := e.container(); n.State != StateCreating {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// StopSandbox ends a sandbox's containers at once, then the sandbox: its
+// network is gone when it returns. A sandbox that is stopped stays stopped.
+func (c *Controller) StopSandbox(ctx context.Context, id string) error {
+	sb, err := c.sandboxes.Get(id)
+	if err != nil {
+		return err
+	}
+	if err := c.each(sb.ID, func(e *entry) error { return c.stopEntry(ctx, e, 0) }); err != nil {
+		return fmt.Errorf("sandbox %s: stop: %w", sb.ID, err)
+	}
+	return c.sandboxes.Stop(ctx, sb.ID)
+}
+
+// RemoveSandbox removes a sandbox and its containers, whatever they do.
+func (c *Controller) RemoveSandbox(ctx context.Context, id string) error {
+	sb, err := c.sandboxes.Get(id)
+	if err != nil {
+		return err
+	}
+	if err := c.each(sb.ID, func(e *entry) error { return c.removeEntry(ctx, e) }); err != nil {
+		return fmt.Errorf("sandbox %s: remove: %w", sb.ID, err)
+	}
+	return c.sandboxes.Remove(ctx, sb.ID)
+}
+
+// each runs an operation on all containers of a sandbox at once.
+func (c *Controller) each(sandboxID string, operation func(*entry) error) error {
+	entries := c.store.ofSandbox(sandboxID)
+	errs := make([]error, len(entries))
+	var wg sync.WaitGroup
+	for i, e := range entries {
+		wg.Go(func() { errs[i] = operation(e) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// dir is a container's state directory.
+func (c *Controller) dir(id string) string { return filepath.Join(c.state, "containers", id) }
+
+// exitFile is where a worker writes its exit record.
+func (c *Controller) exitFile(id string) string { return filepath.Join(c.dir(id), "exit.json") }

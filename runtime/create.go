@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
+	"github.com/wazelet/wazelet/sandbox"
+	"github.com/wazelet/wazelet/undo"
+)
+
+// createTimeout bounds a create that nobody waits for any more; it covers a
+// compile that the pull could not do.
+const createTimeout = 6 * time.Minute
+
+// Create makes a container: its worker is spawned, confined and has the module
+// loaded when Create returns, and waits for Start. A failed Create leaves
+// nothing. A Create with the name and attempt of an earlier one joins it or
+// returns its container; when the caller's deadline passes first, the work goes
+// on and its result awaits the retry.
+func (c *Controller) Create(ctx context.Context, sandboxID string, config Config) (Container, error) {
+	sb, err := c.sandboxes.Get(sandboxID)
+	if err != nil {
+		return Container{}, err
+	}
+	key := config.key(sb.ID)
+	done := c.creating.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+		defer cancel()
+		return c.createOnce(ctx, sb, config)
+	})
+	select {
+	case r := <-done:
+		if r.Err != nil {
+			return Container{}, r.Err
+		}
+		return r.Val.(Container), nil
+	case <-ctx.Done():
+		return Container{}, fmt.Errorf("container %s: create: %w", config.Name, context.Cause(ctx))
+	}
+}
+
+// createOnce returns the container an earlier call made, or makes it.
+func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config Config) (Container, error) {
+	if e, ok := c.store.byName(config.key(sb.ID)); ok {
+		return e.container(), nil
+	}
+	if sb.State != sandbox.StateReady {
+		return Container{}, fmt.Errorf("container %s: its sandbox %s is %s: %w", config.Name, sb.ID, sb.State, errdefs.ErrFailedPrecondition)
+	}
+	img, err := c.images.Get(ctx, first(config.ImageID, config.ImageRef))
+	if err != nil {
+		return Container{}, err
+	}
+	e, err := c.newContainer(ctx, sb, img, config)
+	if err != nil {
+		return Container{}, fmt.Errorf("container %s: %w", config.Name, err)
+	}
+	ctx = log.WithLogger(ctx, log.G(ctx).WithField("container_id", e.container().ID))
+	var made undo.Stack
+	if err := c.make(ctx, e, sb, img, &made); err != nil {
+		return Container{}, errors.Join(err, made.Run(ctx))
+	}
+	made.Release()
+	c.watchers.Go(func() { c.watch(context.WithoutCancel(ctx), e) })
+	return e.container(), nil
+}
+
+// newContainer decides what is known before anything is made.
+func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img imageservice.Image, config Config) (*entry, error) {
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	config.ImageID = img.ID
+	n := Container{
+		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
+		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,
+	}
+	if n.CgroupParent == "" {
+		n.CgroupParent = c.cgroups.PodParent(sb.ID)
+	}
+	if n.UID, n.GID, n.Groups, err = c.resolveUser(ctx, img, config.User); err != nil {
+		return nil, err
+	}
+	return newEntry(n), nil
+}
+
+// make brings a container into being step by step; each step says how it is
+// taken back.
+func (c *Controller) make(ctx context.Context, e *entry, sb sandbox.Sandbox, img imageservice.Image, made *undo.Stack) error {
+	n := e.container()
+	if err := c.store.add(e); err != nil {
+		return err
+	}
+	made.Push("record", func(context.Context) error { return c.store.remove(e) })
+
+	root, err := c.images.PrepareRoot(ctx, n.ID, img.ID)
+	if err != nil {
+		return fmt.Errorf("container %s: root file system: %w", n.Config.Name, err)
+	}
+	made.Push("root file system", func(ctx context.Context) error { return c.images.RemoveRoot(ctx, n.ID) })
+
+	worker, err := workerSpec(parts{container: n, sandbox: sb, shared: c.sandboxes.Dir(sb.ID), image: img, root: root})
+	if err != nil {
+		return err
+	}
+	files, err := c.openFiles(n)
+	if err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+	}
+	defer files.close()
+	made.Push("state directory", func(context.Context) error { return os.RemoveAll(c.dir(n.ID)) })
+
+	if e.group, err = c.cgroups.Create(n.CgroupParent, n.ID, n.Config.Resources); err != nil {
+		return fmt.Errorf("container %s: cgroup: %w", n.Config.Name, err)
+	}
+	made.Push("cgroup", func(ctx context.Context) error {
+		return errors.Join(e.group.Kill(), e.group.Remove(ctx))
+	})
+
+	options := launch.Options{
+		WorkerPath: c.workerPath, NetNS: sb.NetNS, Cgroup: e.group.Add, Spec: worker,
+		Log: files.log, Exit: files.exit, Control: files.control,
+	}
+	if img.Kind == imageservice.KindModule {
+		if options.Module, err = c.images.OpenModule(ctx, img); err != nil {
+			return fmt.Errorf("container %s: %w", n.Config.Name, err)
+		}
+		defer options.Module.Close()
+	}
+	if e.process, err = c.modules.Launch(ctx, options); err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+	}
+	made.Push("worker", func(ctx context.Context) error { return e.process.Kill(ctx) })
+
+	_, err = c.store.update(e, func(n *Container) error {
+		n.Pid, n.PidStart = e.process.Pid, e.process.StartTime
+		return n.moveTo(StateCreated)
+	})
+	return err
+}
+
+// files are the descriptors a worker is born with; its own copies live on when
+// the daemon closes these.
+type files struct {
+	log, exit *os.File
+	control   *net.UnixListener
+}
+
+func (f files) close() {
+	if f.log != nil {
+		f.log.Close()
+	}
+	if f.exit != nil {
+		f.exit.Close()
+	}
+	if f.control != nil {
+		f.control.Close()
+	}
+}
+
+// openFiles makes the container's state directory and opens what is in it,
+// and the log. It fails whole.
+func (c *Controller) openFiles(n Container) (f files, err error) {
+	defer func() {
+		if err != nil {
+			f.close()
+			err = errors.Join(err, os.RemoveAll(c.dir(n.ID)))
+		}
+	}()
+	if err = os.MkdirAll(c.dir(n.ID), 0o700); err != nil {
+		return f, err
+	}
+	if f.exit, err = os.OpenFile(c.exitFile(n.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+		return f, err
+	}
+	if f.control, err = c.listenControl(n.ID); err != nil {
+		return f, err
+	}
+	if n.LogFile != "" {
+		f.log, err = openLog(n.LogFile)
+	}
+	return f, err
+}
+
+// resolveUser finds the ids a container runs with, asking the image's
+// /etc/passwd where a name is given.
+func (c *Controller) resolveUser(ctx context.Context, img imageservice.Image, u User) (uint32, uint32, []uint32, error) {
+	name := first(u.Name, img.User, "0")
+	if u.UID != nil {
+		name = fmt.Sprint(*u.UID)
+	}
+	uid, gid, groups, err := c.images.LookupUser(ctx, img, name)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if u.GID != nil {
+		gid = uint32(*u.GID)
+	}
+	for _, g := range u.Groups {
+		groups = append(groups, uint32(g))
+	}
+	return uid, gid, groups, nil
+}
+
+// newID makes a container id of the form every CRI client knows.
+func newID() (string, error) {
+	var raw [32]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(raw[:]), nil
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/containerd/errdefs"
+)
+
+// killWait bounds the wait for a worker that was sent SIGKILL.
+const killWait = 30 * time.Second
+
+// Start lets a created container's guest run. A container that runs already is
+// left as it is: the retry of a Start whose answer was lost.
+func (c *Controller) Start(ctx context.Context, id string) error {
+	e, err := c.store.get(id)
+	if err != nil {
+		return err
+	}
+	e.operation.Lock()
+	defer e.operation.Unlock()
+	n := e.container()
+	if n.State == StateRunning {
+		return nil
+	}
+	if err := n.requireState("start", StateCreated, StateStarting); err != nil {
+		return err
+	}
+	if n.State == StateCreated {
+		if n, err = c.store.update(e, func(n *Container) error { return n.moveTo(StateStarting) }); err != nil {
+			return err
+		}
+	}
+	return c.openGate(ctx, e)
+}
+
+// openGate tells the worker to run its guest; telling it twice is harmless.
+func (c *Controller) openGate(ctx context.Context, e *entry) error {
+	n := e.container()
+	started, err := c.callStart(ctx, n.ID)
+	if err != nil {
+		return fmt.Errorf("container %s: start: %w", n.ID, err)
+	}
+	_, err = c.store.update(e, func(n *Container) error {
+		n.StartedAt = started
+		if n.State == StateExited { // so short a guest that its end was seen first
+			return nil
+		}
+		return n.moveTo(StateRunning)
+	})
+	return err
+}
+
+// Stop ends a container: SIGTERM, then SIGKILL when the grace period is over.
+// A container that has ended stays so; an unknown id is ErrNotFound.
+func (c *Controller) Stop(ctx context.Context, id string, grace time.Duration) error {
+	e, err := c.store.get(id)
+	if err != nil {
+		return err
+	}
+	return c.stopEntry(ctx, e, grace)
+}
+
+// stopEntry does not exclude other operations: a second Stop with a shorter
+// grace period must have its way.
+func (c *Controller) stopEntry(ctx context.Context, e *entry, grace time.Duration) error {
+	if !e.container().State.live() {
+		return nil
+	}
+	if grace > 0 {
+		if err := e.signal(syscall.SIGTERM); err != nil {
+			return fmt.Errorf("container %s: stop: %w", e.container().ID, err)
+		}
+		if ended, err := waitExit(ctx, e, grace); ended || err != nil {
+			return err
+		}
+	}
+	return c.killEntry(ctx, e)
+}
+
+// killEntry ends everything in the container's cgroup and waits for it.
+func (c *Controller) killEntry(ctx context.Context, e *entry) error {
+	id := e.container().ID
+	if err := errors.Join(e.signal(syscall.SIGKILL), e.group.Kill()); err != nil {
+		return fmt.Errorf("container %s: kill: %w", id, err)
+	}
+	ended, err := waitExit(ctx, e, killWait)
+	if err != nil {
+		return err
+	}
+	if !ended {
+		return fmt.Errorf("container %s: did not end within %s of SIGKILL: %w", id, killWait, errdefs.ErrUnavailable)
+	}
+	return nil
+}
+
+// signal sends a signal to the worker; one that is gone needs none.
+func (e *entry) signal(sig syscall.Signal) error {
+	if err := e.process.Signal(sig); err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
+// waitExit waits until the end of a container is recorded.
+func waitExit(ctx context.Context, e *entry, limit time.Duration) (bool, error) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-e.exited:
+		return true, nil
+	case <-timer.C:
+		return false, nil
+	case <-ctx.Done():
+		return false, fmt.Errorf("container %s: stop: %w", e.container().ID, context.Cause(ctx))
+	}
+}
+
+// Remove takes a container back whole; one that runs is killed first. An
+// absent one is removed already.
+func (c *Controller) Remove(ctx context.Context, id string) error {
+	e, err := c.store.get(id)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.removeEntry(ctx, e)
+}
+
+// removeEntry may be repeated after a failure: each step accepts what is gone.
+func (c *Controller) removeEntry(ctx context.Context, e *entry) error {
+	e.operation.Lock()
+	defer e.operation.Unlock()
+	n := e.container()
+	if _, err := c.store.get(n.ID); errdefs.IsNotFound(err) {
+		return nil // removed while this call waited its turn
+	}
+	if n.State.live() {
+		if err := c.killEntry(ctx, e); err != nil {
+			return err
+		}
+	}
+	if e.container().State != StateRemoving {
+		if _, err := c.store.update(e, func(n *Container) error { return n.moveTo(StateRemoving) }); err != nil {
+			return err
+		}
+	}
+	return c.takeBack(ctx, e)
+}
+
+// takeBack removes what Create made; the record goes last.
+func (c *Controller) takeBack(ctx context.Context, e *entry) error {
+	id := e.container().ID
+	var left []error
+	if e.group != nil {
+		left = append(left, e.group.Kill(), e.group.Remove(ctx))
+	}
+	left = append(left, c.images.RemoveRoot(ctx, id), os.RemoveAll(c.dir(id)))
+	if err := errors.Join(left...); err != nil {
+		return fmt.Errorf("container %s: remove: %w", id, err)
+	}
+	return c.store.remove(e)
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/runtime/engine"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
+)
+
+const (
+	// maxModule bounds a module's bytes; the largest real ones known are
+	// about 31 MB.
+	maxModule = 512 << 20
+	// failureFile holds a compiler's refusal, so that a module that cannot be
+	// compiled costs its compile once and not once per restart of its pod.
+	failureFile = "failure.json"
+	// unfinished begins the name of a folder a compiler still writes to.
+	unfinished = ".new-"
+)
+
+// ModulesOptions sets up the module cache.
+type ModulesOptions struct {
+	// Dir holds one folder per compiled module.
+	Dir string
+	// WorkerPath is the wazelet-worker binary.
+	WorkerPath string
+	// Cgroups is where compilers get their memory limit; nil is no limit
+	// (a run without root).
+	Cgroups *cgroup.Tree
+	// Rootless says that this process is root of a user namespace with one id
+	// mapped, so that compilers have no other id to become.
+	Rootless bool
+	// Memory bounds one compiler in bytes, Timeout its time, Parallel how many
+	// run at once. Zero values are 2 GiB, 5 minutes and 1.
+	Memory   int64
+	Timeout  time.Duration
+	Parallel int64
+}
+
+// Modules is the cache of compiled modules: native code made by the confined
+// compiler, keyed by module digest, engine version and CPU features. Only this
+// type writes to it; workers get a read-only descriptor of one entry.
+type Modules struct {
+	options ModulesOptions
+	flight  singleflight.Group
+	slots   *semaphore.Weighted
+}
+
+// Compiled is one entry of the cache. The caller closes Dir.
+type Compiled struct {
+	Digest string // "sha256:…" of the module's bytes
+	Info   engine.Info
+	Dir    *os.File
+}
+
+// NewModules opens the cache and clears what an interrupted compiler left.
+func NewModules(o ModulesOptions) (*Modules, error) {
+	if o.Memory <= 0 {
+		o.Memory = 2 << 30
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 5 * time.Minute
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 1
+	}
+	if err := os.MkdirAll(o.Dir, 0o711); err != nil {
+		return nil, fmt.Errorf("module cache: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(o.Dir, unfinished+"*"))
+	if err != nil {
+		return nil, fmt.Errorf("module cache: %w", err)
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("module cache: %w", err)
+		}
+	}
+	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel)}, nil
+}
+
+// Ensure returns the compiled form of a module, compiling it if need be.
+// Concurrent calls for one module share one compiler; a caller that goes away
+// leaves it running for the next. A module that is not one, or that the engine
+// refuses, is ErrInvalidArgument with the compiler's words.
+func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error) {
+	digest, err := digestOf(module)
+	if err != nil {
+		return nil, err
+	}
+	key := engine.Key(digest)
+	if entry, err := m.open(key, digest); err == nil || !errdefs.IsNotFound(err) {
+		return entry, err
+	}
+	// The flight outlives its callers, so it works on its own descriptor.
+	own, err := reopen(module)
+	if err != nil {
+		return nil, err
+	}
+	mine := false
+	done := m.flight.DoChan(key, func() (any, error) {
+		mine = true
+		defer own.Close()
+		return nil, m.compile(context.WithoutCancel(ctx), key, digest, own)
+	})
+	release := func() {
+		if !mine { // somebody else's flight: it has its own descriptor
+			own.Close()
+		}
+	}
+	select {
+	case r := <-done:
+		release()
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return m.open(key, digest)
+	case <-ctx.Done():
+		go func() { <-done; release() }()
+		return nil, fmt.Errorf("module %s: compile: %w", digest, context.Cause(ctx))
+	}
+}
+
+// Launch starts a worker and gives it the compiled code of the module it finds
+// in its root. A compiled form that does not load is rebuilt once. A module
+// that cannot run as a container is ErrInvalidArgument with the reason.
+func (m *Modules) Launch(ctx context.Context, o launch.Options) (*launch.Process, error) {
+	var digest string
+	compile := func(ctx context.Context, module *os.File) (*os.File, string, error) {
+		compiled, err := m.Ensure(ctx, module)
+		if err != nil {
+			return nil, "", err
+		}
+		digest = compiled.Digest
+		if err := compiled.Info.Runnable(); err != nil {
+			compiled.Dir.Close()
+			return nil, "", launch.Classify(err)
+		}
+		return compiled.Dir, digest, nil
+	}
+	process, err := launch.Container(ctx, o, compile)
+	if !errdefs.IsDataLoss(err) || digest == "" {
+		return process, err
+	}
+	if err := m.quarantine(ctx, digest); err != nil {
+		return nil, err
+	}
+	return launch.Container(ctx, o, compile)
+}
+
+// quarantine takes an entry that did not load out of use; the next Ensure
+// compiles anew.
+func (m *Modules) quarantine(ctx context.Context, digest string) error {
+	log.G(ctx).WithField("module", digest).Warn("compiled module did not load and is rebuilt")
+	key := engine.Key(digest)
+	aside, err := os.MkdirTemp(m.options.Dir, unfinished)
+	if err != nil {
+		return fmt.Errorf("module cache: %w", err)
+	}
+	if err := os.Rename(filepath.Join(m.options.Dir, key), filepath.Join(aside, key)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(fmt.Errorf("module cache: %w", err), os.RemoveAll(aside))
+	}
+	return os.RemoveAll(aside)
+}
+
+// open returns a cached entry, the refusal remembered for it, or ErrNotFound.
+func (m *Modules) open(key, digest string) (*Compiled, error) {
+	dir, err := os.Open(filepath.Join(m.options.Dir, key))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("module %s: not compiled: %w", digest, errdefs.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("module cache: %w", err)
+	}
+	if refusal, err := os.ReadFile(filepath.Join(dir.Name(), failureFile)); err == nil {
+		dir.Close()
+		return nil, refused(refusal)
+	}
+	info, err := engine.ReadInfo(dir.Name())
+	if err != nil {
+		dir.Close()
+		return nil, fmt.Errorf("module cache: %w", err)
+	}
+	return &Compiled{Digest: digest, Info: info, Dir: dir}, nil
+}
+
+// compile runs the confined compiler into a folder of its own and puts that
+// in place whole.
+func (m *Modules) compile(ctx context.Context, key, digest string, module *os.File) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, m.options.Timeout,
+		fmt.Errorf("module %s: the compiler took longer than %s: %w", digest, m.options.Timeout, errdefs.ErrResourceExhausted))
+	defer cancel()
+	if err := m.slots.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer m.slots.Release(1)
+	out, err := os.MkdirTemp(m.options.Dir, unfinished)
+	if err != nil {
+		return fmt.Errorf("module cache: %w", err)
+	}
+	defer os.RemoveAll(out)
+
+	started := time.Now()
+	err = m.runCompiler(ctx, key, module, out)
+	switch {
+	case errdefs.IsInvalidArgument(err):
+		if failed := remember(out, err); failed != nil {
+			return fmt.Errorf("module cache: %w", failed)
+		}
+	case err != nil:
+		return fmt.Errorf("module %s: compile: %w", digest, err)
+	}
+	if rename := os.Rename(out, filepath.Join(m.options.Dir, key)); rename != nil && !errors.Is(rename, os.ErrExist) {
+		return fmt.Errorf("module cache: %w", rename)
+	}
+	log.G(ctx).WithFields(log.Fields{"module": digest, "duration": time.Since(started)}).Info("module compiled")
+	return err
+}
+
+// runCompiler gives the compiler its memory limit and waits for it.
+func (m *Modules) runCompiler(ctx context.Context, key string, module *os.File, out string) error {
+	o := launch.CompilerOptions{WorkerPath: m.options.WorkerPath, Module: module, OutDir: out, Memory: m.options.Memory, Rootless: m.options.Rootless}
+	if m.options.Cgroups != nil {
+		group, err := m.options.Cgroups.Create(m.options.Cgroups.PodParent("compiler"), key[:32],
+			cgroup.Resources{MemoryLimit: m.options.Memory, MemorySwapLimit: m.options.Memory})
+		if err != nil {
+			return fmt.Errorf("compiler: %w", err)
+		}
+		defer func() {
+			if err := group.Remove(context.WithoutCancel(ctx)); err != nil {
+				log.G(ctx).WithError(err).Warn("compiler's cgroup stays")
+			}
+		}()
+		o.Cgroup = group.Add
+	}
+	err := launch.Compiler(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// remember writes a refusal down as the entry's content.
+func remember(dir string, refusal error) error {
+	raw, err := json.Marshal(strings.TrimSuffix(refusal.Error(), ": "+errdefs.ErrInvalidArgument.Error()))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, failureFile), raw, 0o600)
+}
+
+// refused is the error a remembered refusal stands for.
+func refused(raw []byte) error {
+	var words string
+	if err := json.Unmarshal(raw, &words); err != nil {
+		return fmt.Errorf("module cache: remembered refusal: %w", err)
+	}
+	return fmt.Errorf("%s: %w", words, errdefs.ErrInvalidArgument)
+}
+
+// digestOf reads a module once to name it by its content.
+func digestOf(module *os.File) (string, error) {
+	st, err := module.Stat()
+	if err != nil {
+		return "", fmt.Errorf("module: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return "", fmt.Errorf("module %s: not a regular file: %w", filepath.Base(module.Name()), errdefs.ErrInvalidArgument)
+	}
+	if st.Size() > maxModule {
+		return "", fmt.Errorf("module %s: %d bytes are more than the %d a module may have: %w",
+			filepath.Base(module.Name()), st.Size(), maxModule, errdefs.ErrInvalidArgument)
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(module, 0, maxModule)); err != nil {
+		return "", fmt.Errorf("module: %w", err)
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// reopen gives the same file a descriptor with a life of its own.
+func reopen(f *os.File) (*os.File, error) {
+	own, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("module: %w", err)
+	}
+	return own, nil
+}

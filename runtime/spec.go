@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/sandbox"
+)
+
+const (
+	// defaultPath is what containers get when neither image nor pod says.
+	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// terminationAnnotation is where the kubelet names the termination log.
+	terminationAnnotation = "io.kubernetes.container.terminationMessagePath"
+
+	wasmPage = 64 << 10 // bytes
+	maxPages = 1 << 16  // a 32-bit memory has no more
+)
+
+// parts is what a worker spec is made from.
+type parts struct {
+	container Container
+	sandbox   sandbox.Sandbox
+	shared    string // the sandbox's folder of hosts, hostname and resolv.conf
+	image     imageservice.Image
+	root      []mount.Mount
+}
+
+// workerSpec puts the pod's wishes and the image's defaults together.
+func workerSpec(p parts) (spec.Container, error) {
+	c, img := p.container, p.image
+	args := c.Config.argv(img.Entrypoint, img.Cmd)
+	s := spec.Container{
+		ID:                     c.ID,
+		Hostname:               p.sandbox.Hostname,
+		Cwd:                    first(c.Config.WorkingDir, img.WorkingDir, "/"),
+		UID:                    c.UID,
+		GID:                    c.GID,
+		Groups:                 c.Groups,
+		ReadOnlyRoot:           c.Config.ReadOnlyRoot,
+		MaskedPaths:            c.Config.MaskedPaths,
+		ReadonlyPaths:          c.Config.ReadonlyPaths,
+		OOMScoreAdj:            c.Config.OOMScoreAdj,
+		TerminationMessagePath: c.Config.Annotations[terminationAnnotation],
+	}
+	if limit := c.Config.Resources.MemoryLimit; c.Config.MemoryGrowFail && limit > 0 {
+		s.MemoryMaxPages = uint32(min(limit/wasmPage, maxPages))
+	}
+	if img.Kind == imageservice.KindModule {
+		s.Module = &spec.ModuleFile{Name: img.Module.Name}
+		// The module is the program whatever the command says, but the guest
+		// sees its command line as the user wrote it.
+		if len(c.Config.Command) == 0 {
+			args = append([]string{"/" + img.Module.Name}, c.Config.Args...)
+		}
+	}
+	if len(args) == 0 {
+		return s, fmt.Errorf("container %s: image %s has no entrypoint and the container no command: %w",
+			c.Config.Name, c.Config.ImageRef, errdefs.ErrInvalidArgument)
+	}
+	if !filepath.IsAbs(s.Cwd) {
+		return s, fmt.Errorf("container %s: working directory %q: not an absolute path: %w",
+			c.Config.Name, s.Cwd, errdefs.ErrInvalidArgument)
+	}
+	s.Args = args
+	s.Env = environment(img.Env, c.Config.Env, p.sandbox.Hostname, s.Cwd)
+	for _, m := range p.root {
+		s.Root = append(s.Root, spec.Mount{Destination: "/", Type: m.Type, Source: m.Source, Options: m.Options})
+	}
+	s.Mounts = containerMounts(c.Config.Mounts, p.shared)
+	return s, nil
+}
+
+// environment merges image and pod; the pod wins. PWD carries the working
+// directory to guests that look there, since WASI preview 1 has no notion of
+// one.
+func environment(image, pod []string, hostname, cwd string) []string {
+	env := slices.Clone(image)
+	for _, kv := range pod {
+		env = setEnv(env, kv)
+	}
+	for _, kv := range []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd} {
+		name, _, _ := strings.Cut(kv, "=")
+		if !slices.ContainsFunc(env, func(have string) bool { return strings.HasPrefix(have, name+"=") }) {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// setEnv sets one variable, in the place of its earlier value if there is one.
+func setEnv(env []string, kv string) []string {
+	name, _, _ := strings.Cut(kv, "=")
+	for i, have := range env {
+		if strings.HasPrefix(have, name+"=") {
+			env[i] = kv
+			return env
+		}
+	}
+	return append(env, kv)
+}
+
+// containerMounts adds the sandbox's own files to the mounts asked for, unless
+// the pod brings its own in their place, and orders parents before children.
+func containerMounts(asked []Mount, shared string) []spec.Mount {
+	var mounts []spec.Mount
+	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
+		at := "/etc/" + name
+		if !slices.ContainsFunc(asked, func(m Mount) bool { return filepath.Clean(m.ContainerPath) == at }) {
+			mounts = append(mounts, spec.Mount{Destination: at, Type: "bind", Source: filepath.Join(shared, name), Propagation: string(PropagationPrivate)})
+		}
+	}
+	for _, m := range asked {
+		mounts = append(mounts, spec.Mount{
+			Destination: filepath.Clean(m.ContainerPath), Type: "bind", Source: m.HostPath,
+			ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly,
+			Propagation: string(m.Propagation),
+		})
+	}
+	slices.SortStableFunc(mounts, func(a, b spec.Mount) int {
+		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")
+	})
+	return mounts
+}
+
+// first is the first of the values that is not empty.
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/containerd/log"
+
+	"github.com/wazelet/wazelet/runtime/worker/launch"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// maxExitRecord bounds what is read of a worker's exit record.
+const maxExitRecord = 64 << 10
+
+// watch waits for a worker's end and records it. When the daemon closes first,
+// the next one finds the end in the worker's own record.
+func (c *Controller) watch(ctx context.Context, e *entry) {
+	status, err := e.process.Wait(c.closing)
+	if err != nil {
+		if c.closing.Err() == nil {
+			log.G(ctx).WithError(err).Error("worker is no longer watched")
+		}
+		return
+	}
+	c.recordExit(ctx, e, status)
+}
+
+// recordExit writes down how a container ended and lets go of its cgroup.
+func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Status) {
+	exit := c.exitOf(e, status)
+	n, err := c.store.update(e, func(n *Container) error {
+		n.ExitCode, n.Reason, n.Message = exit.Code, exit.Reason, exit.Message
+		n.FinishedAt, n.Pid, n.PidStart = exit.FinishedAt, 0, 0
+		if n.StartedAt.IsZero() {
+			n.StartedAt = exit.StartedAt
+		}
+		return n.moveTo(StateExited)
+	})
+	if err != nil {
+		// The status in memory is shown all the same: the kubelet must see the
+		// end; a later daemon reads it from the exit record again.
+		log.G(ctx).WithError(err).Error("exit is not in the container's record")
+	}
+	close(e.exited)
+	log.G(ctx).WithFields(log.Fields{
+		"container_id": n.ID, "exit_code": exit.Code, "reason": exit.Reason,
+	}).Info("container exited")
+	if e.group == nil {
+		return
+	}
+	if err := errors.Join(e.group.Kill(), e.group.Remove(ctx)); err != nil {
+		log.G(ctx).WithError(err).WithField("container_id", n.ID).Warn("container's cgroup stays until it is removed")
+	}
+}
+
+// exitOf decides how a container ended: by the worker's own record, or, when it
+// left none, by what the kernel knows.
+func (c *Controller) exitOf(e *entry, status launch.Status) spec.Exit {
+	n := e.container()
+	exit, err := readExit(c.exitFile(n.ID))
+	if err == nil {
+		return exit
+	}
+	if n.BootID != c.bootID {
+		return spec.Exit{Code: exitUnknown, Reason: ReasonUnknown, Message: "the node has rebooted", FinishedAt: time.Now()}
+	}
+	exit = spec.Exit{Code: exitKilled, Reason: ReasonError, FinishedAt: time.Now()}
+	if status.Known {
+		exit.Code = status.Code
+	}
+	if !errors.Is(err, errNoExit) {
+		exit.Message = err.Error()
+	}
+	if e.group == nil {
+		return exit
+	}
+	if kills, err := e.group.OOMKills(); err == nil && kills > 0 {
+		exit.Code, exit.Reason = exitKilled, ReasonOOMKilled
+		exit.Message = "the container used more memory than its limit"
+	}
+	return exit
+}
+
+// errNoExit says that a worker ended without writing its exit record.
+var errNoExit = errors.New("no exit record")
+
+// readExit reads the exit record a worker wrote.
+func readExit(path string) (spec.Exit, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return spec.Exit{}, errNoExit
+	}
+	if err != nil {
+		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxExitRecord))
+	if err != nil {
+		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
+	}
+	if len(raw) == 0 {
+		return spec.Exit{}, errNoExit
+	}
+	var exit spec.Exit
+	if err := json.Unmarshal(raw, &exit); err != nil {
+		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
+	}
+	return exit, nil
+}
