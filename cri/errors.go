@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
+	"github.com/containerd/log"
+	"google.golang.org/grpc/status"
+)
+
+// maxErrorText bounds the message of a status. It travels in an HTTP/2 header,
+// and a pod's event shows 1 KiB of it.
+const maxErrorText = 8 << 10
+
+// invalid is the refusal of one field of a request, by its path in the proto.
+func invalid(field, format string, args ...any) error {
+	return errdefs.ErrInvalidArgument.WithMessage(field + ": " + fmt.Sprintf(format, args...))
+}
+
+// toStatus is where a domain error becomes a gRPC status; nil stays nil. The
+// causes of an error stay here: a client reads its code and its text.
+func toStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	s := status.Convert(errgrpc.ToGRPC(err))
+	return status.Error(s.Code(), clean(s.Message(), maxErrorText))
+}
+
+// absentIsDone makes an operation idempotent: what is not there needs no
+// stopping and no removing.
+func absentIsDone(ctx context.Context, err error) error {
+	if errdefs.IsNotFound(err) {
+		log.G(ctx).WithError(err).Debug("nothing to do")
+		return nil
+	}
+	return err
+}
+
+// clean makes text of any origin fit for a proto3 string, which must be UTF-8,
+// and cuts it to at most limit bytes at a character's border.
+func clean(text string, limit int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}

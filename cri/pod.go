@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/sandbox"
+)
+
+// podService answers the RPCs on pod sandboxes.
+type podService struct {
+	handlers  handlers
+	sandboxes *sandbox.Controller
+	runtime   *runtime.Controller
+}
+
+// RunPodSandbox makes a pod's network and shared files. Repeated with the same
+// metadata it returns the same sandbox.
+func (s podService) RunPodSandbox(ctx context.Context, r *runtimeapi.RunPodSandboxRequest) (*runtimeapi.RunPodSandboxResponse, error) {
+	handler, err := s.handlers.resolve(r.GetRuntimeHandler())
+	if err != nil {
+		return nil, err
+	}
+	config, err := sandboxConfig(r.GetConfig(), handler)
+	if err != nil {
+		return nil, err
+	}
+	sb, err := s.sandboxes.Create(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return &runtimeapi.RunPodSandboxResponse{PodSandboxId: sb.ID}, nil
+}
+
+// StopPodSandbox ends a pod's containers and takes its network down; an absent
+// pod is stopped.
+func (s podService) StopPodSandbox(ctx context.Context, r *runtimeapi.StopPodSandboxRequest) (*runtimeapi.StopPodSandboxResponse, error) {
+	if err := requireID("pod_sandbox_id", r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	if err := absentIsDone(ctx, s.runtime.StopSandbox(ctx, r.GetPodSandboxId())); err != nil {
+		return nil, err
+	}
+	return &runtimeapi.StopPodSandboxResponse{}, nil
+}
+
+// RemovePodSandbox removes a pod and its containers, whatever they do; an
+// absent pod is removed.
+func (s podService) RemovePodSandbox(ctx context.Context, r *runtimeapi.RemovePodSandboxRequest) (*runtimeapi.RemovePodSandboxResponse, error) {
+	if err := requireID("pod_sandbox_id", r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	if err := absentIsDone(ctx, s.runtime.RemoveSandbox(ctx, r.GetPodSandboxId())); err != nil {
+		return nil, err
+	}
+	return &runtimeapi.RemovePodSandboxResponse{}, nil
+}
+
+// PodSandboxStatus shows one pod. The container statuses and the timestamp of
+// the response belong to evented PLEG and stay empty without it: a timestamp
+// would tell the kubelet that the (absent) statuses are complete.
+func (s podService) PodSandboxStatus(_ context.Context, r *runtimeapi.PodSandboxStatusRequest) (*runtimeapi.PodSandboxStatusResponse, error) {
+	sb, err := shownSandbox(s.sandboxes, r.GetPodSandboxId())
+	if err != nil {
+		return nil, err
+	}
+	resp := &runtimeapi.PodSandboxStatusResponse{Status: sandboxStatus(sb)}
+	if r.GetVerbose() {
+		resp.Info, err = verboseInfo(sandboxInfo(sb))
+	}
+	return resp, err
+}
+
+// ListPodSandbox lists the pods that match.
+func (s podService) ListPodSandbox(_ context.Context, r *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
+	resp := &runtimeapi.ListPodSandboxResponse{}
+	for _, sb := range s.sandboxes.List() {
+		if sb.State != sandbox.StateCreating && matchesSandbox(sb, r.GetFilter()) {
+			resp.Items = append(resp.Items, sandboxItem(sb))
+		}
+	}
+	return resp, nil
+}
+
+// UpdatePodSandboxResources is told of a resize that the kubelet has already
+// made in the pod's cgroup; it takes Unimplemented for "nothing to add".
+func (podService) UpdatePodSandboxResources(context.Context, *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
+	return nil, unsupported("UpdatePodSandboxResources", "the kubelet's own change of the pod's cgroup is all there is")
+}
+
+// shownSandbox finds a sandbox that a client may know of: one that is still
+// being made has not been given to anybody.
+func shownSandbox(sandboxes *sandbox.Controller, id string) (sandbox.Sandbox, error) {
+	if err := requireID("pod_sandbox_id", id); err != nil {
+		return sandbox.Sandbox{}, err
+	}
+	sb, err := sandboxes.Get(id)
+	if err != nil {
+		return sandbox.Sandbox{}, err
+	}
+	if sb.State == sandbox.StateCreating {
+		return sandbox.Sandbox{}, fmt.Errorf("sandbox %s: is still being created: %w", sb.ID, errdefs.ErrNotFound)
+	}
+	return sb, nil
+}

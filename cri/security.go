@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/runtime"
+)
+
+// Why the refusals below are what they are: every worker runs without
+// capabilities, with no_new_privs and under a seccomp filter of its own, and a
+// Wasm guest cannot make system calls at all. So capabilities, no_new_privs,
+// seccomp RuntimeDefault and Unconfined change nothing and are accepted. A
+// profile of the node's own, an SELinux label or a user namespace would add a
+// wall that is not there, and privileged would take walls away that stay.
+const (
+	whyNotPrivileged = "a Wasm container cannot be privileged: a guest makes no system calls and is given no devices"
+	whyNoSeccomp     = "a seccomp profile of the node is not applied to Wasm containers, which have a stricter filter of their own; use RuntimeDefault"
+	whyNoAppArmor    = "an AppArmor profile of the node is not applied to Wasm containers; use RuntimeDefault"
+	whyNoSELinux     = "SELinux labels are not applied to Wasm containers"
+	whyNoStrict      = "the Strict policy is not supported; the groups of the image's user are always added"
+)
+
+// validateSandboxSecurity refuses what a pod asks for and would not get.
+func validateSandboxSecurity(sc *runtimeapi.LinuxSandboxSecurityContext) error {
+	const field = "config.linux.security_context"
+	if sc.GetPrivileged() {
+		return invalid(field+".privileged", "%s", whyNotPrivileged)
+	}
+	if err := validateNamespaces(field+".namespace_options", sc.GetNamespaceOptions()); err != nil {
+		return err
+	}
+	// The sandbox has no process of its own; the rule on its user holds
+	// nevertheless (LinuxSandboxSecurityContext.run_as_group).
+	if sc.GetRunAsGroup() != nil && sc.GetRunAsUser() == nil {
+		return invalid(field+".run_as_group", "needs run_as_user")
+	}
+	return validateProfiles(field, profiles{
+		seccomp: sc.GetSeccomp(), seccompPath: sc.GetSeccompProfilePath(), //nolint:staticcheck // old clients still send the deprecated field
+		apparmor: sc.GetApparmor(), selinux: sc.GetSelinuxOptions(),
+	})
+}
+
+// validateContainerSecurity refuses what a container asks for and would not
+// get.
+func validateContainerSecurity(sc *runtimeapi.LinuxContainerSecurityContext) error {
+	const field = "config.linux.security_context"
+	if sc.GetPrivileged() {
+		return invalid(field+".privileged", "%s", whyNotPrivileged)
+	}
+	if err := validateNamespaces(field+".namespace_options", sc.GetNamespaceOptions()); err != nil {
+		return err
+	}
+	if err := validatePaths(field+".masked_paths", sc.GetMaskedPaths()); err != nil {
+		return err
+	}
+	if err := validatePaths(field+".readonly_paths", sc.GetReadonlyPaths()); err != nil {
+		return err
+	}
+	return validateProfiles(field, profiles{
+		seccomp: sc.GetSeccomp(), seccompPath: sc.GetSeccompProfilePath(), //nolint:staticcheck // old clients still send the deprecated field
+		apparmor: sc.GetApparmor(), apparmorPath: sc.GetApparmorProfile(), //nolint:staticcheck // likewise
+		selinux: sc.GetSelinuxOptions(),
+	})
+}
+
+// profiles are the mandatory access control a pod or container asks for, in
+// the present form and in the deprecated one of a single string.
+type profiles struct {
+	seccomp, apparmor         *runtimeapi.SecurityProfile
+	seccompPath, apparmorPath string
+	selinux                   *runtimeapi.SELinuxOption
+}
+
+func validateProfiles(field string, p profiles) error {
+	if err := validateProfile(field+".seccomp", p.seccomp, whyNoSeccomp); err != nil {
+		return err
+	}
+	if err := validateProfile(field+".apparmor", p.apparmor, whyNoAppArmor); err != nil {
+		return err
+	}
+	const localhost = "localhost/"
+	if strings.HasPrefix(p.seccompPath, localhost) {
+		return invalid(field+".seccomp_profile_path", "%s", whyNoSeccomp)
+	}
+	if strings.HasPrefix(p.apparmorPath, localhost) {
+		return invalid(field+".apparmor_profile", "%s", whyNoAppArmor)
+	}
+	if s := p.selinux; s.GetUser() != "" || s.GetRole() != "" || s.GetType() != "" || s.GetLevel() != "" {
+		return invalid(field+".selinux_options", "%s", whyNoSELinux)
+	}
+	return nil
+}
+
+func validateProfile(field string, p *runtimeapi.SecurityProfile, why string) error {
+	switch p.GetProfileType() {
+	case runtimeapi.SecurityProfile_RuntimeDefault, runtimeapi.SecurityProfile_Unconfined:
+		return nil
+	case runtimeapi.SecurityProfile_Localhost:
+		return invalid(field, "%s", why)
+	default:
+		return invalid(field+".profile_type", "%d is not a profile type", p.GetProfileType())
+	}
+}
+
+// user converts whom a container runs as, by the rules of
+// LinuxContainerSecurityContext.
+func user(sc *runtimeapi.LinuxContainerSecurityContext) (runtime.User, error) {
+	const field = "config.linux.security_context"
+	u := runtime.User{Name: sc.GetRunAsUsername()}
+	if err := validateText(field+".run_as_username", u.Name, maxName); err != nil {
+		return u, err
+	}
+	if v := sc.GetRunAsUser(); v != nil {
+		if u.Name != "" {
+			return u, invalid(field+".run_as_username", "%q and run_as_user %d exclude each other", u.Name, v.GetValue())
+		}
+		if err := validateOwner(field+".run_as_user", v.GetValue()); err != nil {
+			return u, err
+		}
+		u.UID = &v.Value
+	}
+	if v := sc.GetRunAsGroup(); v != nil {
+		if u.UID == nil && u.Name == "" {
+			return u, invalid(field+".run_as_group", "needs run_as_user or run_as_username")
+		}
+		if err := validateOwner(field+".run_as_group", v.GetValue()); err != nil {
+			return u, err
+		}
+		u.GID = &v.Value
+	}
+	groups := sc.GetSupplementalGroups()
+	if len(groups) > maxGroups {
+		return u, invalid(field+".supplemental_groups", "%d groups are more than %d", len(groups), maxGroups)
+	}
+	for i, g := range groups {
+		if err := validateOwner(fmt.Sprintf("%s.supplemental_groups[%d]", field, i), g); err != nil {
+			return u, err
+		}
+	}
+	u.Groups = groups
+	if sc.GetSupplementalGroupsPolicy() != runtimeapi.SupplementalGroupsPolicy_Merge {
+		return u, invalid(field+".supplemental_groups_policy", "%s", whyNoStrict)
+	}
+	return u, nil
+}
+
+// validateOwner checks a uid or gid; the highest number means "no change" to
+// the kernel.
+func validateOwner(field string, id int64) error {
+	if id < 0 || id >= math.MaxUint32 {
+		return invalid(field, "%d is not between 0 and %d", id, int64(math.MaxUint32)-1)
+	}
+	return nil
+}

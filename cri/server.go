@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"google.golang.org/grpc"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/sandbox"
+)
+
+// Options are the parts a Server answers for.
+type Options struct {
+	Runtime   *runtime.Controller
+	Sandboxes *sandbox.Controller
+	Images    *imageservice.Service
+
+	// Version is Wazelet's own version, e.g. "v0.1.0".
+	Version string
+	// Handlers are the names a RuntimeClass may give, DefaultHandler the one
+	// of them that a request without a handler gets.
+	Handlers       []string
+	DefaultHandler string
+	// CgroupDriver is told to the kubelet, which must use the same one.
+	CgroupDriver cgroup.Driver
+	// Info is what a verbose Status shows beside the conditions: each key with
+	// its value as JSON, e.g. "config" and "versions".
+	Info map[string]any
+}
+
+// Server is the CRI endpoint of the node.
+type Server struct {
+	runtime *runtimeService
+	images  *imageService
+}
+
+// New makes the endpoint. It holds no state of its own.
+func New(o Options) *Server {
+	h := newHandlers(o.Handlers, o.DefaultHandler)
+	return &Server{
+		runtime: &runtimeService{
+			podService:       podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
+			containerService: containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
+			statsService:     statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
+			statusService: statusService{
+				handlers: h, sandboxes: o.Sandboxes,
+				version: o.Version, driver: o.CgroupDriver, info: o.Info,
+			},
+		},
+		images: &imageService{handlers: h, images: o.Images},
+	}
+}
+
+// Register adds both CRI services to a gRPC server made with [Interceptors].
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	runtimeapi.RegisterRuntimeServiceServer(r, s.runtime)
+	runtimeapi.RegisterImageServiceServer(r, s.images)
+}
+
+// runtimeService puts the groups of RPCs together. The Unsafe interface, unlike
+// the Unimplemented struct, makes an RPC that a new cri-api adds a compile
+// error instead of a silent refusal.
+type runtimeService struct {
+	runtimeapi.UnsafeRuntimeServiceServer
+
+	podService
+	containerService
+	statsService
+	statusService
+	streamingService
+	checkpointService
+	eventService
+	listStreamService
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"context"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/sandbox"
+)
+
+// statsService answers the RPCs that measure.
+type statsService struct {
+	sandboxes *sandbox.Controller
+	runtime   *runtime.Controller
+	images    *imageservice.Service
+}
+
+// ContainerStats measures one container.
+func (s statsService) ContainerStats(ctx context.Context, r *runtimeapi.ContainerStatsRequest) (*runtimeapi.ContainerStatsResponse, error) {
+	if err := requireID("container_id", r.GetContainerId()); err != nil {
+		return nil, err
+	}
+	c, err := s.runtime.Get(r.GetContainerId())
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.measure(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &runtimeapi.ContainerStatsResponse{Stats: m.containerStats()}, nil
+}
+
+// ListContainerStats measures the running containers that match.
+func (s statsService) ListContainerStats(ctx context.Context, r *runtimeapi.ListContainerStatsRequest) (*runtimeapi.ListContainerStatsResponse, error) {
+	resp := &runtimeapi.ListContainerStatsResponse{}
+	for _, m := range s.measureAll(ctx, func(c runtime.Container) bool { return matchesContainerStats(c, r.GetFilter()) }) {
+		resp.Stats = append(resp.Stats, m.containerStats())
+	}
+	return resp, nil
+}
+
+// PodSandboxStats measures one pod.
+func (s statsService) PodSandboxStats(ctx context.Context, r *runtimeapi.PodSandboxStatsRequest) (*runtimeapi.PodSandboxStatsResponse, error) {
+	sb, err := shownSandbox(s.sandboxes, r.GetPodSandboxId())
+	if err != nil {
+		return nil, err
+	}
+	return &runtimeapi.PodSandboxStatsResponse{Stats: s.measurePod(ctx, sb)}, nil
+}
+
+// ListPodSandboxStats measures the ready pods that match.
+func (s statsService) ListPodSandboxStats(ctx context.Context, r *runtimeapi.ListPodSandboxStatsRequest) (*runtimeapi.ListPodSandboxStatsResponse, error) {
+	resp := &runtimeapi.ListPodSandboxStatsResponse{}
+	for _, sb := range s.sandboxes.List() {
+		if sb.State == sandbox.StateReady && matchesSandboxStats(sb, r.GetFilter()) {
+			resp.Stats = append(resp.Stats, s.measurePod(ctx, sb))
+		}
+	}
+	return resp, nil
+}
+
+// measurement is what a container was found to use at a moment.
+type measurement struct {
+	container  runtime.Container
+	stats      runtime.Stats
+	mountpoint string // of the file system the writable layer is on
+	at         time.Time
+}
+
+func (s statsService) measure(ctx context.Context, c runtime.Container) (measurement, error) {
+	stats, err := s.runtime.Stats(ctx, c.ID)
+	if err != nil {
+		return measurement{}, err
+	}
+	fs, err := s.images.Filesystem(ctx)
+	if err != nil {
+		return measurement{}, err
+	}
+	return measurement{container: c, stats: stats, mountpoint: fs.Mountpoint, at: time.Now()}, nil
+}
+
+// measureAll measures the containers that have a process. One that cannot be
+// measured is left out: the list must not fail for it, because the kubelet
+// decides on eviction by the others.
+func (s statsService) measureAll(ctx context.Context, wanted func(runtime.Container) bool) []measurement {
+	var all []measurement
+	for _, c := range s.runtime.List() {
+		if c.State != runtime.StateRunning && c.State != runtime.StateStarting && c.State != runtime.StateCreated {
+			continue
+		}
+		if !wanted(c) {
+			continue
+		}
+		m, err := s.measure(ctx, c)
+		if err != nil {
+			if !errdefs.IsNotFound(err) { // removed meanwhile
+				log.G(ctx).WithError(err).WithField("container_id", c.ID).Warn("container not measured")
+			}
+			continue
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// measurePod adds up a pod's containers and reads its network's counters.
+func (s statsService) measurePod(ctx context.Context, sb sandbox.Sandbox) *runtimeapi.PodSandboxStats {
+	containers := s.measureAll(ctx, func(c runtime.Container) bool { return c.SandboxID == sb.ID })
+	stats := podStats(sb, containers, time.Now())
+	if sb.NetNS == "" || sb.State != sandbox.StateReady {
+		return stats
+	}
+	network, err := networkUsage(sb.NetNS)
+	if err != nil {
+		log.G(ctx).WithError(err).WithField("sandbox_id", sb.ID).Warn("network not measured")
+		return stats
+	}
+	stats.Linux.Network = network
+	return stats
+}
