@@ -18,6 +18,7 @@ import (
 	"os"
 	goruntime "runtime"
 
+	"github.com/wazelet/wazelet/cmd/version"
 	"github.com/wazelet/wazelet/runtime/worker"
 )
 
@@ -34,6 +35,9 @@ func run(args []string) int {
 			return worker.Container(context.Background())
 		case "compile":
 			return worker.Compile(context.Background())
+		case "version":
+			fmt.Fprintln(os.Stdout, version.String())
+			return 0
 		}
 	}
 	fmt.Fprintln(os.Stderr, "wazelet-worker is started by wazelet; it has the modes container and compile")
