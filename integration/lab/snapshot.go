@@ -82,9 +82,10 @@ func (s Snapshot) Diff(later Snapshot) []string {
 	return leaks
 }
 
-// WaitClean waits until nothing is left that was not there in before; what lags
-// behind the API server, such as the kubelet's removal of a pod's cgroup, is given
-// time until the context ends. The error lists what is left.
+// WaitClean waits until nothing is left that was not there in before. What lags
+// behind the API server is given time until the context ends: more than a minute,
+// as the kubelet removes the sandboxes of deleted pods once a minute. The error
+// lists what is left.
 func (c *Cluster) WaitClean(ctx context.Context, before Snapshot) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -152,7 +153,7 @@ func (c *Cluster) snapshotCgroups(s *Snapshot) error {
 	all, err := c.cgroups.list()
 	// The kubelet and wazelet make the parents of pods when they need them first,
 	// and keep them.
-	parents := []string{"kubepods", "besteffort", "burstable", "wazelet", daemons, c.name}
+	parents := []string{"kubepods", "besteffort", "burstable", "wazelet", "compiler", daemons, c.name}
 	s.Cgroups = slices.DeleteFunc(all, func(path string) bool { return slices.Contains(parents, filepath.Base(path)) })
 	return err
 }
