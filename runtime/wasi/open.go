@@ -14,7 +14,7 @@ func (d *Descriptor) Open(path string, follow bool, oflags OpenFlags, base, inhe
 		return nil, errno
 	}
 	how := openFlags(follow, oflags, base, flags)
-	fd, errno := d.openWaiting(path, how, flags)
+	fd, errno := d.open(path, how, flags)
 	if errno != ESUCCESS {
 		return nil, errno
 	}
@@ -122,55 +122,6 @@ func (d *Descriptor) guardProc(st *unix.Stat_t) Errno {
 		return EACCES
 	}
 	return ESUCCESS
-}
-
-// openWaiting opens a path. A FIFO without a reader cannot be opened for writing without blocking
-// (ENXIO); a guest that did not ask for that error waits, in the poller, until somebody opens the
-// other end.
-func (d *Descriptor) openWaiting(path string, how int, flags FDFlags) (int, Errno) {
-	fd, errno := d.resolve(path, how, createMode(how))
-	if errno != ENXIO || how&unix.O_ACCMODE != unix.O_WRONLY || flags&FlagNonblock != 0 {
-		return fd, errno
-	}
-	watch, errno := d.watchOpens(path, how)
-	if errno != ESUCCESS {
-		return -1, errno
-	}
-	defer unix.Close(watch)
-	for {
-		fd, errno := d.resolve(path, how, createMode(how))
-		if errno != ENXIO {
-			return fd, errno
-		}
-		if errno := d.sys.wait(watch, unix.POLLIN); errno != ESUCCESS {
-			return -1, errno
-		}
-		var events [4096]byte
-		_, _ = unix.Read(watch, events[:])
-	}
-}
-
-// watchOpens is an inotify descriptor that tells when the FIFO at path is opened by anyone; ENXIO
-// where path is no FIFO: a socket, a device without a driver.
-func (d *Descriptor) watchOpens(path string, how int) (int, Errno) {
-	fd, errno := d.resolve(path, unix.O_PATH|how&unix.O_NOFOLLOW, 0)
-	if errno != ESUCCESS {
-		return -1, errno
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return -1, ENXIO
-	}
-	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return -1, ErrnoOf(err)
-	}
-	if _, err := unix.InotifyAddWatch(watch, procPath(fd), unix.IN_OPEN); err != nil {
-		_ = unix.Close(watch)
-		return -1, ENXIO // no /proc in this root: tell the guest what a non-blocking open would
-	}
-	return watch, ESUCCESS
 }
 
 // createMode is the mode of a created file; openat2 wants none where nothing is created.

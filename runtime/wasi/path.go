@@ -3,7 +3,6 @@
 package wasi
 
 import (
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -157,6 +156,3 @@ func errnoErr(e Errno) error {
 	}
 	return e
 }
-
-// procPath names a descriptor of this process, for the calls that take paths alone.
-func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

@@ -21,6 +21,7 @@ type System struct {
 	openat2   bool
 	clock     clock
 	pollers   sync.Pool
+	sleeping  atomic.Int32
 	wakeups   atomic.Uint64
 
 	// exit is the guest's exit code with exitSet above it, once there is one.
@@ -127,6 +128,9 @@ func (s *System) Exited() (code uint32, ok bool) {
 	v := s.exit.Load()
 	return uint32(v), v&exitSet != 0
 }
+
+// Sleeping is how many of the guest's threads wait in the kernel right now.
+func (s *System) Sleeping() int { return int(s.sleeping.Load()) }
 
 // Wakeups is how often the guest's waits have returned from the kernel, for whatever reason. An idle
 // server's does not move.

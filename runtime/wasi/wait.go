@@ -24,7 +24,9 @@ func (s *System) wait(fd int, events int16) Errno {
 // sleep is one ppoll; fds[0] is the wake descriptor. A signal ends it like a time-out does: callers
 // look at their conditions again. EINTR means that the guest is to end.
 func (s *System) sleep(fds []unix.PollFd, timeout *unix.Timespec) Errno {
+	s.sleeping.Add(1)
 	_, err := unix.Ppoll(fds, timeout, nil)
+	s.sleeping.Add(-1)
 	s.wakeups.Add(1)
 	if _, exited := s.Exited(); exited {
 		return EINTR
