@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/containerd/errdefs"
+)
+
+// idLength is that of an id: 256 random bits in hexadecimal, which no other
+// runtime's ids collide with.
+const idLength = 64
+
+func newID() string {
+	var raw [idLength / 2]byte
+	rand.Read(raw[:]) //nolint:errcheck // documented never to fail
+	return hex.EncodeToString(raw[:])
+}
+
+func isID(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == idLength && s == strings.ToLower(s)
+}
+
+// entry is a sandbox in memory. An operation holds busy; readers load current
+// and wait for nobody.
+type entry struct {
+	busy    chan struct{} // a mutex that a context can be waited for beside
+	current atomic.Pointer[Sandbox]
+}
+
+// lock waits for the operation that is under way.
+func (e *entry) lock(ctx context.Context) error {
+	select {
+	case e.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("sandbox %s: busy: %w", e.current.Load().ID, context.Cause(ctx))
+	}
+}
+
+func (e *entry) unlock() { <-e.busy }
+
+// store is the sandboxes that are seen from outside, by id. Names are looked
+// up in it too, so that no second index can disagree with it.
+type store struct {
+	mu      sync.RWMutex
+	entries map[string]*entry
+	names   map[Metadata]*entry
+}
+
+func newStore() *store {
+	return &store{entries: map[string]*entry{}, names: map[Metadata]*entry{}}
+}
+
+// publish shows a sandbox, new or changed.
+func (s *store) publish(sb Sandbox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[sb.ID]
+	if e == nil {
+		e = &entry{busy: make(chan struct{}, 1)}
+		s.entries[sb.ID], s.names[sb.Metadata] = e, e
+	}
+	e.current.Store(&sb)
+}
+
+// remove takes a sandbox out. gone is what is left of it for those who wait
+// for its lock.
+func (s *store) remove(gone Sandbox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[gone.ID]
+	if s.names[gone.Metadata] == e {
+		delete(s.names, gone.Metadata)
+	}
+	delete(s.entries, gone.ID)
+	e.current.Store(&gone)
+}
+
+// byName returns the sandbox of that name and attempt.
+func (s *store) byName(m Metadata) (Sandbox, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e := s.names[m]; e != nil {
+		return *e.current.Load(), true
+	}
+	return Sandbox{}, false
+}
+
+// find returns the entry of an id, or of the start of one that is unique, and
+// the sandbox as it is now.
+func (s *store) find(id string) (*entry, Sandbox, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	found := s.entries[id]
+	if found != nil {
+		return found, *found.current.Load(), nil
+	}
+	if id != "" && len(id) < idLength {
+		for full, e := range s.entries {
+			if !strings.HasPrefix(full, id) {
+				continue
+			}
+			if found != nil {
+				return nil, Sandbox{}, fmt.Errorf("sandbox %s: more than one id starts so: %w", id, errdefs.ErrInvalidArgument)
+			}
+			found = e
+		}
+	}
+	if found == nil {
+		return nil, Sandbox{}, fmt.Errorf("sandbox %s: %w", id, errdefs.ErrNotFound)
+	}
+	return found, *found.current.Load(), nil
+}
+
+// list returns all sandboxes, the oldest first.
+func (s *store) list() []Sandbox {
+	s.mu.RLock()
+	all := make([]Sandbox, 0, len(s.entries))
+	for _, e := range s.entries {
+		all = append(all, *e.current.Load())
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(all, func(a, b Sandbox) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return all
+}
