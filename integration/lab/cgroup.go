@@ -23,8 +23,8 @@ import (
 type cgroups struct {
 	// name is the branch below each hierarchy's root, without a slash.
 	name string
-	// mounts are the roots of the hierarchies: one on cgroup v2, one per
-	// controller on v1.
+	// mounts are the roots of the hierarchies: one on cgroup v2; on v1 one per
+	// controller, and the unified one beside them where there is one.
 	mounts []string
 	v2     bool
 }
@@ -41,7 +41,7 @@ func findCgroups(name string) (*cgroups, error) {
 	if stat.Type == unix.CGROUP2_SUPER_MAGIC {
 		return &cgroups{name: name, mounts: []string{root}, v2: true}, nil
 	}
-	infos, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup"))
+	infos, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
 	if err != nil {
 		return nil, err
 	}
