@@ -57,8 +57,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 }
 
-// newRoot makes the command tree. It is made anew for each run, because flags
-// are kept in it.
+// newRoot makes the command tree. It is made anew for each
+// run, because flags are kept in it.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "wazelet",
@@ -72,7 +72,7 @@ func newRoot() *cobra.Command {
 	load := func() (config.Config, error) {
 		return loadConfig(*file, root.PersistentFlags().Changed("config"))
 	}
-	root.AddCommand(newConfig(load), newDoctor(load), newVersion())
+	root.AddCommand(newServe(load), newConfig(load), newDoctor(load), newVersion())
 	return root
 }
 

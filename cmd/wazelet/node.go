@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/cmd/version"
+	"github.com/wazelet/wazelet/config"
+	"github.com/wazelet/wazelet/cri"
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/sandbox"
+	"github.com/wazelet/wazelet/sandbox/network"
+)
+
+// node is the parts of the daemon, put together.
+type node struct {
+	sandboxes  *sandbox.Controller
+	images     *imageservice.Service
+	containers *runtime.Controller
+	recovered  atomic.Bool
+}
+
+// newNode opens every part. Nothing is found again before recover.
+func newNode(ctx context.Context, c config.Config) (n *node, err error) {
+	worker, err := workerPath(c.Worker)
+	if err != nil {
+		return nil, err
+	}
+	cgroups, err := cgroup.Open(cgroup.Driver(c.Cgroup.Driver), c.Cgroup.Parent)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := network.New(network.Options{
+		BinDirs: c.Network.BinDirs, ConfDir: c.Network.ConfDir, CacheDir: filepath.Join(c.Root, "cni"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	modules, err := runtime.NewModules(runtime.ModulesOptions{
+		Dir: filepath.Join(c.Root, "modules"), WorkerPath: worker, Cgroups: cgroups,
+		Memory: int64(c.Compiler.Memory), Timeout: time.Duration(c.Compiler.Timeout), Parallel: int64(c.Compiler.Parallelism),
+	})
+	if err != nil {
+		return nil, err
+	}
+	n = &node{}
+	if n.sandboxes, err = sandbox.New(sandbox.Options{Root: c.Root, State: c.State, Network: pods, Cgroups: cgroups}); err != nil {
+		return nil, err
+	}
+	if n.images, err = imageservice.New(ctx, imageservice.Options{
+		Root: c.Root, Snapshotter: c.Image.Snapshotter, HostsDir: c.Image.HostsDir,
+		MaxConcurrentDownloads: c.Image.MaxConcurrentDownloads,
+		PullProgressTimeout:    time.Duration(c.Image.ProgressTimeout),
+		Prepare:                compileAtPull(modules),
+	}); err != nil {
+		return nil, err
+	}
+	n.containers, err = runtime.New(runtime.Options{
+		Root: c.Root, State: c.State, WorkerPath: worker,
+		Sandboxes: n.sandboxes, Images: n.images, Cgroups: cgroups, Modules: modules,
+	})
+	if err != nil {
+		return nil, errors.Join(err, n.images.Close())
+	}
+	return n, nil
+}
+
+// endpoint is the node's CRI server.
+func (n *node) endpoint(c config.Config) *cri.Server {
+	return cri.New(cri.Options{
+		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images,
+		Version:  version.String(),
+		Handlers: slices.Sorted(maps.Keys(c.Handlers)), DefaultHandler: c.DefaultHandler,
+		CgroupDriver: cgroup.Driver(c.Cgroup.Driver),
+		Info:         map[string]any{"revision": version.Revision(), "root": c.Root, "state": c.State},
+	})
+}
+
+// recover finds what an earlier daemon left: first the sandboxes, then the
+// containers in them.
+func (n *node) recover(ctx context.Context) error {
+	if err := n.sandboxes.Recover(ctx); err != nil {
+		return err
+	}
+	if err := n.containers.Recover(ctx); err != nil {
+		return err
+	}
+	n.recovered.Store(true)
+	return nil
+}
+
+// whyNotReady is what calls are answered with until recover is done.
+func (n *node) whyNotReady() error {
+	if n.recovered.Load() {
+		return nil
+	}
+	return cri.ErrRecovering
+}
+
+// close ends the daemon's own work, what others use last. Workers go on.
+func (n *node) close() error {
+	n.containers.Close()
+	n.sandboxes.Close()
+	return n.images.Close()
+}
