@@ -144,3 +144,7 @@ func (c *Controller) dir(id string) string { return filepath.Join(c.state, "cont
 
 // exitFile is where a worker writes its exit record.
 func (c *Controller) exitFile(id string) string { return filepath.Join(c.dir(id), "exit.json") }
+
+// controlSocket is where a worker answers control calls. The file outlives the
+// daemon: the next one dials it.
+func (c *Controller) controlSocket(id string) string { return filepath.Join(c.dir(id), "control.sock") }

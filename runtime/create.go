@@ -16,6 +16,7 @@ import (
 	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/sandbox"
 	"github.com/wazelet/wazelet/undo"
@@ -187,7 +188,7 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 	if f.exit, err = os.OpenFile(c.exitFile(n.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
 		return f, err
 	}
-	if f.control, err = c.listenControl(n.ID); err != nil {
+	if f.control, err = control.Listen(c.controlSocket(n.ID)); err != nil {
 		return f, err
 	}
 	if n.LogFile != "" {

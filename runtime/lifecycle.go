@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/runtime/worker/control"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
 // killWait bounds the wait for a worker that was sent SIGKILL.
@@ -43,9 +46,9 @@ func (c *Controller) Start(ctx context.Context, id string) error {
 // openGate tells the worker to run its guest; telling it twice is harmless.
 func (c *Controller) openGate(ctx context.Context, e *entry) error {
 	n := e.container()
-	started, err := c.callStart(ctx, n.ID)
+	started, err := control.Dial(c.controlSocket(n.ID)).Start(ctx)
 	if err != nil {
-		return fmt.Errorf("container %s: start: %w", n.ID, err)
+		return fmt.Errorf("container %s: %w", n.ID, launch.Classify(err))
 	}
 	_, err = c.store.update(e, func(n *Container) error {
 		n.StartedAt = started

@@ -24,6 +24,9 @@ const (
 
 	wasmPage = 64 << 10 // bytes
 	maxPages = 1 << 16  // a 32-bit memory has no more
+	// workerShare is what the worker itself may use of a container's memory
+	// where the guest's growth must fail before the kernel steps in.
+	workerShare = 16 << 20
 )
 
 // parts is what a worker spec is made from.
@@ -53,7 +56,7 @@ func workerSpec(p parts) (spec.Container, error) {
 		TerminationMessagePath: c.Config.Annotations[terminationAnnotation],
 	}
 	if limit := c.Config.Resources.MemoryLimit; c.Config.MemoryGrowFail && limit > 0 {
-		s.MemoryMaxPages = uint32(min(limit/wasmPage, maxPages))
+		s.MemoryMaxPages = uint32(min(max(limit-workerShare, limit/2)/wasmPage, maxPages))
 	}
 	if img.Kind == imageservice.KindModule {
 		s.Module = &spec.ModuleFile{Name: img.Module.Name}

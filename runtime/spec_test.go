@@ -84,7 +84,7 @@ func TestSpecCarriesLimitsAndRoot(t *testing.T) {
 		sandbox: sandbox.Sandbox{Config: sandbox.Config{Hostname: "web-0"}},
 		root:    []mount.Mount{{Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/l"}}},
 		container: Container{UID: 7, GID: 8, Groups: []uint32{9}, Config: Config{
-			MemoryGrowFail: true, Resources: cgroup.Resources{MemoryLimit: 10<<20 + 1},
+			MemoryGrowFail: true, Resources: cgroup.Resources{MemoryLimit: 40<<20 + 1},
 			Annotations: map[string]string{terminationAnnotation: "/dev/termination-log"},
 		}},
 	}
@@ -92,7 +92,7 @@ func TestSpecCarriesLimitsAndRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.MemoryMaxPages != 160 || s.Cwd != "/img" || s.Hostname != "web-0" || s.TerminationMessagePath != "/dev/termination-log" {
+	if s.MemoryMaxPages != 384 || s.Cwd != "/img" || s.Hostname != "web-0" || s.TerminationMessagePath != "/dev/termination-log" {
 		t.Errorf("got %+v", s)
 	}
 	if s.UID != 7 || s.GID != 8 || !slices.Equal(s.Groups, []uint32{9}) || len(s.Root) != 1 || s.Root[0].Type != "overlay" {

@@ -11,6 +11,8 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/runtime/worker/control"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
 // Stats is what a container uses now.
@@ -83,8 +85,8 @@ func (c *Controller) ReopenLog(ctx context.Context, id string) error {
 		return fmt.Errorf("container %s: %w", n.ID, err)
 	}
 	defer f.Close()
-	if err := c.callReopenLog(ctx, n.ID, f); err != nil {
-		return fmt.Errorf("container %s: reopen log: %w", n.ID, err)
+	if err := control.Dial(c.controlSocket(n.ID)).ReopenLog(ctx, f); err != nil {
+		return fmt.Errorf("container %s: %w", n.ID, launch.Classify(err))
 	}
 	return nil
 }
