@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +28,7 @@ func enterUnified(role string) {
 		}
 	}
 	if role == "unshare" {
-		runtime.LockOSThread()
+		goruntime.LockOSThread()
 		check(unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP))
 		check(os.Setenv(roleEnv, "mount"))
 		check(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))

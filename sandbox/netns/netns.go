@@ -83,7 +83,7 @@ func Exists(path string) (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("network namespace %s: %w", path, err)
 	}
-	return int64(fs.Type) == unix.NSFS_MAGIC, nil
+	return fs.Type == unix.NSFS_MAGIC, nil
 }
 
 // Do runs f on a thread that is in the namespace at path. What f starts on

@@ -47,7 +47,7 @@ func read(file string) (*libcni.NetworkConfigList, error) {
 	if err != nil {
 		return nil, err
 	}
-	return libcni.ConfListFromConf(conf)
+	return libcni.ConfListFromConf(conf) //nolint:staticcheck // as above
 }
 
 // isLoopback: such a file often stands beside the real one. The loopback device

@@ -36,7 +36,7 @@ func Main(m *testing.M, more ...func() []string) {
 				code = max(code, 1)
 			}
 		}
-		os.Exit(code)
+		os.Exit(code) //nolint:forbidigo // it is the end of TestMain
 	}))
 }
 
