@@ -3,6 +3,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 )
@@ -11,23 +12,22 @@ const preview1 = "wasi_snapshot_preview1"
 
 // Imports that guests call, by their index in Funcs.
 const (
-	procExit   = 0
-	fdWrite    = 1
-	randomGet  = 2
-	firstOwn   = 3
-	startIndex = firstOwn
+	procExit        = 0
+	fdWrite         = 1
+	pathFilestatGet = 2
+	firstOwn        = 3
 )
 
 func imports() []Func {
 	return []Func{
 		{Module: preview1, Name: "proc_exit", Params: []byte{I32}},
 		{Module: preview1, Name: "fd_write", Params: []byte{I32, I32, I32, I32}, Results: []byte{I32}},
-		{Module: preview1, Name: "random_get", Params: []byte{I32, I32}, Results: []byte{I32}},
+		{Module: preview1, Name: "path_filestat_get", Params: []byte{I32, I32, I32, I32, I32}, Results: []byte{I32}},
 	}
 }
 
 // Command is a WASI command whose _start has that body, and one i32 local. It
-// may call proc_exit (0), fd_write (1) and random_get (2).
+// may call proc_exit (0), fd_write (1) and path_filestat_get (2).
 func Command(body ...[]byte) Module {
 	return Module{Funcs: append(imports(), Func{Name: "_start", Locals: 1, Body: slices.Concat(body...)})}
 }
@@ -67,14 +67,19 @@ func PrintForever(text string) []byte {
 	return m.Bytes()
 }
 
-// HostCalls calls random_get n times and ends.
+// HostCalls looks up a file n times, a call that leaves garbage in the host,
+// then writes a line to stdout and computes for ever.
 func HostCalls(n int32) []byte {
-	return Command(
+	m := Command(
 		[]byte{Loop, void},
-		Const(64), Const(8), CallTo(randomGet), []byte{Drop},
+		Const(3), Const(0), Const(32), Const(512), Const(1024), CallTo(pathFilestatGet), []byte{Drop},
 		[]byte{LocalGet, 0}, Const(1), []byte{I32Add, LocalTee, 0}, Const(n), []byte{I32LtU, BrIf, 0},
 		[]byte{End},
-	).Bytes()
+		printing(1), []byte{Loop, void, Br, 0, End},
+	)
+	m.Data = append(printed("done\n"), make([]byte, 11)...)
+	m.Data = append(m.Data, bytes.Repeat([]byte("x"), 512)...) // the file's name, at 32
+	return m.Bytes()
 }
 
 // Grow grows its memory by that many pages, touches the last one, and exits

@@ -59,7 +59,7 @@ func newMount(fsType, source string, o options) (detached, error) {
 			err = unix.FsconfigSetFlag(fsfd, s)
 		}
 		if err != nil {
-			return detached{}, fsError(fsfd, fsType+" option "+s, err)
+			return detached{}, spec.Failf(spec.Invalid, "%w", fsError(fsfd, fsType+" option "+s, err))
 		}
 	}
 	if err := unix.FsconfigCreate(fsfd); err != nil {

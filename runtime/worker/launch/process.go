@@ -189,7 +189,11 @@ func Classify(err error) error {
 	if !ok {
 		return err
 	}
-	return fmt.Errorf("%w: %w", err, classOf(failure.Class))
+	class := classOf(failure.Class)
+	if errors.Is(err, class) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, class)
 }
 
 func classOf(class string) error {
