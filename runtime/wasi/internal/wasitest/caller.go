@@ -91,6 +91,22 @@ func (c *Caller) Expect(want wasi.Errno, fn string, args ...uint64) {
 	}
 }
 
+// Bind is a call that must succeed, for measuring: it does nothing but the call.
+func (c *Caller) Bind(fn string, args ...uint64) func() {
+	c.tb.Helper()
+	f := c.fns[fn]
+	if f == nil {
+		c.tb.Fatalf("%s: not imported", fn)
+	}
+	ctx, stack := context.Background(), make([]uint64, max(1, len(args)))
+	return func() {
+		copy(stack, args)
+		if err := f.CallWithStack(ctx, stack); err != nil || stack[0] != 0 {
+			c.tb.Fatalf("%s%v: %v, %v", fn, args, wasi.Errno(stack[0]), err)
+		}
+	}
+}
+
 // Put copies bytes into the memory and returns where they are.
 func (c *Caller) Put(at uint32, b []byte) uint64 {
 	copy(c.Mem[at:], b)
