@@ -29,9 +29,22 @@ func toStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	s := status.Convert(errgrpc.ToGRPC(err))
+	s, ok := status.FromError(err)
+	if !ok {
+		s = status.Convert(errgrpc.ToGRPC(flat{text: err.Error(), class: errdefs.Resolve(err)}))
+	}
 	return status.Error(s.Code(), clean(s.Message(), maxErrorText))
 }
+
+// flat is an error reduced to what a client gets: errgrpc would pack each cause
+// of the whole one into the status.
+type flat struct {
+	text  string
+	class error
+}
+
+func (f flat) Error() string { return f.text }
+func (f flat) Unwrap() error { return f.class }
 
 // absentIsDone makes an operation idempotent: what is not there needs no
 // stopping and no removing.

@@ -54,6 +54,19 @@ func TestToStatusMapsEachClassThroughWrapping(t *testing.T) {
 	}
 }
 
+// holed is an error as some libraries make them: one of its causes is nil.
+type holed struct{ class error }
+
+func (holed) Error() string     { return "image x: gone" }
+func (h holed) Unwrap() []error { return []error{h.class, nil} }
+
+func TestToStatusSurvivesErrorsWithoutACause(t *testing.T) {
+	err := toStatus(fmt.Errorf("container c: %w", holed{errdefs.ErrNotFound}))
+	if s := status.Convert(err); s.Code() != codes.NotFound || s.Message() != "container c: image x: gone" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestToStatusKeepsTheWholeText(t *testing.T) {
 	err := toStatus(fmt.Errorf("image x/y:z: %w", errdefs.ErrNotFound))
 	if got, want := status.Convert(err).Message(), "image x/y:z: not found"; got != want {

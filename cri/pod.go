@@ -89,9 +89,19 @@ func (s podService) ListPodSandbox(_ context.Context, r *runtimeapi.ListPodSandb
 }
 
 // UpdatePodSandboxResources is told of a resize that the kubelet has already
-// made in the pod's cgroup; it takes Unimplemented for "nothing to add".
-func (podService) UpdatePodSandboxResources(context.Context, *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
-	return nil, unsupported("UpdatePodSandboxResources", "the kubelet's own change of the pod's cgroup is all there is")
+// made in the pod's cgroup. A Wasm pod has no other place that would have to
+// follow, so the request is checked and that is all.
+func (s podService) UpdatePodSandboxResources(_ context.Context, r *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
+	if _, err := shownSandbox(s.sandboxes, r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	if _, err := resources("overhead", r.GetOverhead()); err != nil {
+		return nil, err
+	}
+	if _, err := resources("resources", r.GetResources()); err != nil {
+		return nil, err
+	}
+	return &runtimeapi.UpdatePodSandboxResourcesResponse{}, nil
 }
 
 // shownSandbox finds a sandbox that a client may know of: one that is still
