@@ -30,6 +30,7 @@ type Log struct {
 	mu      sync.Mutex
 	file    *os.File
 	records []byte // gathered, not yet written
+	stamp   []byte // the time of the records of one write
 	torn    bool   // the file ends inside a record
 	streams []*Stream
 	now     func() time.Time
@@ -62,24 +63,24 @@ func (l *Log) Stream(name string) *Stream {
 func (s *Stream) Write(p []byte) (int, error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	stamp := s.log.stamp()
+	s.log.takeTime()
 	for rest := p; len(rest) > 0; {
-		rest = s.take(stamp, rest)
+		rest = s.take(rest)
 	}
 	s.log.flush()
 	return len(p), nil
 }
 
 // take logs what p adds to one record and returns the rest of p.
-func (s *Stream) take(stamp string, p []byte) []byte {
+func (s *Stream) take(p []byte) []byte {
 	room := MaxLine - len(s.pending)
 	end := bytes.IndexByte(p[:min(len(p), room+1)], '\n')
 	switch {
 	case end >= 0:
-		s.record(stamp, 'F', p[:end])
+		s.record('F', p[:end])
 		return p[end+1:]
 	case len(p) > room: // the line goes on beyond what a record holds
-		s.record(stamp, 'P', p[:room])
+		s.record('P', p[:room])
 		return p[room:]
 	default:
 		s.pending = append(s.pending, p...)
@@ -88,13 +89,13 @@ func (s *Stream) take(stamp string, p []byte) []byte {
 }
 
 // record gathers one record: what was pending, then text.
-func (s *Stream) record(stamp string, tag byte, text []byte) {
+func (s *Stream) record(tag byte, text []byte) {
 	l := s.log
 	if l.torn {
 		l.records = append(l.records, '\n')
 		l.torn = false
 	}
-	l.records = append(l.records, stamp...)
+	l.records = append(l.records, l.stamp...)
 	l.records = append(append(l.records, ' '), s.name...)
 	l.records = append(l.records, ' ', tag, ' ')
 	l.records = append(append(l.records, s.pending...), text...)
@@ -105,9 +106,12 @@ func (s *Stream) record(stamp string, tag byte, text []byte) {
 	}
 }
 
-// stamp is the time of a record. It is in UTC: the local zone's file would be
-// the image's.
-func (l *Log) stamp() string { return l.now().UTC().Format(time.RFC3339Nano) }
+// takeTime reads the clock for the records that follow. It is in UTC: the local
+// zone's file would be the image's. The buffer is kept, because garbage made
+// here would wait for the guest's next larger host call.
+func (l *Log) takeTime() {
+	l.stamp = l.now().UTC().AppendFormat(l.stamp[:0], time.RFC3339Nano)
+}
 
 // flush writes the gathered records at once, so that the file, opened to
 // append, holds whole ones.
@@ -137,10 +141,10 @@ func (l *Log) Reopen(file *os.File) error {
 func (l *Log) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	stamp := l.stamp()
+	l.takeTime()
 	for _, s := range l.streams {
 		if len(s.pending) > 0 {
-			s.record(stamp, 'F', nil)
+			s.record('F', nil)
 		}
 	}
 	l.flush()

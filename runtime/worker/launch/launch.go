@@ -210,13 +210,17 @@ func (c *child) spawn() (*Process, error) {
 		Dir:   "/",
 		Sys:   &syscall.SysProcAttr{Cloneflags: c.flags, PidFD: &pidfd, Setsid: !c.foreground()},
 	}
+	if c.foreground() {
+		// Nobody would find the worker of a caller that was killed.
+		attr.Sys.Pdeathsig = unix.SIGKILL
+	}
 	if c.rootless {
 		attr.Sys.Cloneflags |= unix.CLONE_NEWUSER
 		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	var process *os.Process
-	err := onThread(c.netns, !c.rootless, func() (err error) {
+	err := onThread(c.netns, !c.rootless, c.foreground(), func() (err error) {
 		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
 		return err
 	})

@@ -21,8 +21,10 @@ var setupCapabilities = []uint{
 // onThread runs fn, which starts a process, on a thread that is in the network
 // namespace at netns and whose children are born with few rights. The thread
 // is thrown away: the way back could fail and leave one of the daemon's own in
-// a pod.
-func onThread(netns string, privileged bool, fn func() error) error {
+// a pod. With keep it stays until this process ends, for a child that is to end
+// with its parent: the kernel takes the thread for the parent (prctl(2),
+// PR_SET_PDEATHSIG).
+func onThread(netns string, privileged, keep bool, fn func() error) error {
 	var ns *os.File
 	if netns != "" {
 		var err error
@@ -47,6 +49,9 @@ func onThread(netns string, privileged bool, fn func() error) error {
 			}
 		}
 		done <- fn()
+		if keep {
+			select {}
+		}
 	}()
 	return <-done
 }
