@@ -50,7 +50,7 @@ func TestTheUnitSaysWhatTheDaemonDoes(t *testing.T) {
 	if !filepath.IsAbs(program) || filepath.Base(program) != "wazelet" {
 		t.Errorf("ExecStart starts %q", program)
 	}
-	if found, rest, err := newRoot().Find(strings.Fields(command)); err != nil || found.Name() != "serve" || len(rest) > 0 {
+	if found, rest, err := newRoot(nil).Find(strings.Fields(command)); err != nil || found.Name() != "serve" || len(rest) > 0 {
 		t.Errorf("ExecStart runs %q: %v", command, err)
 	}
 }

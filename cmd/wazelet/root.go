@@ -32,7 +32,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run is the whole program: arguments and streams in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot()
+	root := newRoot(args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -57,9 +57,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 }
 
-// newRoot makes the command tree. It is made anew for each
+// newRoot makes the command tree for these arguments. It is made anew for each
 // run, because flags are kept in it.
-func newRoot() *cobra.Command {
+func newRoot(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "wazelet",
 		Short:         "Run WebAssembly pods on a Kubernetes node",
@@ -72,7 +72,7 @@ func newRoot() *cobra.Command {
 	load := func() (config.Config, error) {
 		return loadConfig(*file, root.PersistentFlags().Changed("config"))
 	}
-	root.AddCommand(newServe(load), newConfig(load), newDoctor(load), newVersion())
+	root.AddCommand(newServe(load), newRun(load, args), newConfig(load), newDoctor(load), newVersion())
 	return root
 }
 

@@ -154,10 +154,11 @@ func TestTwoDaemonsDoNotShareARoot(t *testing.T) {
 	s := newServer(t, t.TempDir())
 	s.start(t)
 	s.expectNotice(t, "READY=1")
-	second := wazelet(t, "serve", "--config", s.config)
+	second := user{home: s.dir}.command(t.Context(), "serve", "--config", s.config)
+	said, err := second.CombinedOutput()
 	want := fmt.Sprintf("wazelet: %s/root: in use by another wazelet, process %d: ", s.dir, os.Getpid())
-	if second.code != exitFailed || !strings.HasPrefix(second.stderr, want) {
-		t.Errorf("%+v, want %q", second, want)
+	if second.ProcessState.ExitCode() != exitFailed || !strings.HasPrefix(string(said), want) {
+		t.Errorf("%v: %s, want %q", err, said, want)
 	}
 	if _, err := probe.Ask(t.Context(), s.socket); err != nil {
 		t.Errorf("the first one was harmed: %v", err)

@@ -5,7 +5,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,28 +20,42 @@ type Lock struct{ file *os.File }
 // Acquire locks a directory, making it if need be, for this process. The error
 // is ErrFailedPrecondition, and names the holder, when another process has it.
 func Acquire(dir string) (*Lock, error) {
+	l, err := lock(dir, unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		holder, _ := os.ReadFile(lockFile(dir)) // only to name it; it may not have signed yet
+		return nil, fmt.Errorf("%s: in use by another wazelet, process %s: %w", dir, strings.TrimSpace(string(holder)), errdefs.ErrFailedPrecondition)
+	}
+	return l, err
+}
+
+// Await locks a directory as Acquire does, but waits for another holder.
+func Await(dir string) (*Lock, error) { return lock(dir, 0) }
+
+// lock takes the lock, with further flags of flock(2).
+func lock(dir string, flags int) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, "lock")
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(lockFile(dir), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer file.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			holder, _ := io.ReadAll(io.LimitReader(file, 32)) // only to name it; it may not have signed yet
-			return nil, fmt.Errorf("%s: in use by another wazelet, process %s: %w", dir, strings.TrimSpace(string(holder)), errdefs.ErrFailedPrecondition)
-		}
-		return nil, fmt.Errorf("%s: lock: %w", path, err)
-	}
 	l := &Lock{file: file}
-	if err := l.sign(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), l.Release())
+	for {
+		if err = unix.Flock(int(file.Fd()), unix.LOCK_EX|flags); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err == nil {
+		err = l.sign()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: lock: %w", file.Name(), err), l.Release())
 	}
 	return l, nil
 }
+
+func lockFile(dir string) string { return filepath.Join(dir, "lock") }
 
 // sign writes who holds the lock, for whoever finds it held.
 func (l *Lock) sign() error {

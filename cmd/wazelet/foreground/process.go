@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package foreground
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/control"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// passedOn are the signals that are the guest's business.
+var passedOn = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
+
+// maxRecord bounds, in bytes, what is read of an exit record.
+const maxRecord = 1 << 20
+
+// process is a run whose worker waits at the gate.
+type process struct {
+	run    *run
+	worker *launch.Process
+}
+
+// wait opens the gate, passes signals on and waits for the guest's end. When
+// the context ends, so does the guest.
+func (p *process) wait(ctx context.Context) (int, error) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, passedOn...)
+	defer signal.Stop(signals)
+	if _, err := control.Dial(p.run.at(controlFile)).Start(ctx); err != nil {
+		return 0, launch.Classify(err)
+	}
+	ended := make(chan launch.Status, 1)
+	failed := make(chan error, 1)
+	go func() {
+		status, err := p.worker.Wait(context.WithoutCancel(ctx))
+		if err != nil {
+			failed <- err
+			return
+		}
+		ended <- status
+	}()
+	done := ctx.Done()
+	for {
+		select {
+		case status := <-ended:
+			return p.result(status)
+		case err := <-failed:
+			return 0, err
+		case sig := <-signals:
+			if err := p.pass(sig); err != nil {
+				return 0, err
+			}
+		case <-done:
+			done = nil
+			if err := p.pass(unix.SIGTERM); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// pass sends a signal to the worker, unless it has just ended.
+func (p *process) pass(sig os.Signal) error {
+	number, ok := sig.(syscall.Signal)
+	if !ok {
+		return nil
+	}
+	if err := p.worker.Signal(number); err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
+// result is the code of the exit record. A worker that left none was killed,
+// and its status says how.
+func (p *process) result(status launch.Status) (int, error) {
+	record, err := p.record()
+	if err == nil {
+		return int(record.Code), nil
+	}
+	if status.Code > signalBase {
+		return int(status.Code), fmt.Errorf("the worker was ended by signal %d (%s)", status.Code-signalBase, unix.SignalName(syscall.Signal(status.Code-signalBase)))
+	}
+	return int(status.Code), fmt.Errorf("the worker left no exit record: %w", err)
+}
+
+func (p *process) record() (exit spec.Exit, err error) {
+	file, err := os.Open(p.run.at(exitFile))
+	if err != nil {
+		return exit, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxRecord))
+	if err != nil {
+		return exit, err
+	}
+	if len(data) == 0 {
+		return exit, errors.New("it is empty")
+	}
+	return exit, json.Unmarshal(data, &exit)
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package foreground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/undo"
+)
+
+// defaultPath is the PATH of a guest when nobody says.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// program is what runs: the spec of its container, and the module's file when
+// it is not one of the container's own.
+type program struct {
+	spec   spec.Container
+	module *os.File
+}
+
+func (p *program) close() {
+	if p.module != nil {
+		p.module.Close()
+	}
+}
+
+// resolve finds what the user named: a file when there is one, else an image.
+func (s *store) resolve(ctx context.Context, o Options, id string, made *undo.Stack) (*program, error) {
+	file, err := openModule(o.Program)
+	if err != nil {
+		return nil, err
+	}
+	if file != nil {
+		return fromFile(file, o, id), nil
+	}
+	return s.fromImage(ctx, o, id, made)
+}
+
+// openModule opens a file that the name is a path of. It is nil when the name
+// must be an image's: no such file, and nothing says that there should be one.
+func openModule(name string) (*os.File, error) {
+	isPath := strings.HasSuffix(name, ".wasm") || strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
+	if !isPath && !strings.Contains(name, "/") {
+		return nil, nil
+	}
+	file, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !isPath:
+		return nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("module %s: no such file: %w", name, errdefs.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("module %s: %w: %w", name, err, errdefs.ErrFailedPrecondition)
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, fmt.Errorf("module %s: not a regular file: %w", name, errdefs.ErrInvalidArgument)
+	}
+	return file, nil
+}
+
+// fromFile shows the module, alone, in an empty root.
+func fromFile(file *os.File, o Options, id string) *program {
+	c := newSpec(id, o)
+	c.Module = &spec.ModuleFile{Name: filepath.Base(o.Program)}
+	c.Args = append([]string{c.Module.Path()}, o.Args...)
+	c.Cwd = or(c.Cwd, "/")
+	c.Env = environment(nil, o.Env, c.Cwd)
+	return &program{spec: c, module: file}
+}
+
+// fromImage makes a container of an image, as a pod's would be; it is pulled
+// if the store does not have it.
+func (s *store) fromImage(ctx context.Context, o Options, id string, made *undo.Stack) (*program, error) {
+	images, err := s.openImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	image, err := images.Get(ctx, o.Program)
+	if errdefs.IsNotFound(err) {
+		fmt.Fprintf(o.Progress, "wazelet: pulling %s\n", o.Program)
+		image, err = images.Pull(ctx, o.Program, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := images.PrepareRoot(ctx, id, image.ID)
+	if err != nil {
+		return nil, err
+	}
+	made.Push("root file system", func(ctx context.Context) error { return removeRoot(ctx, o, id) })
+	c := newSpec(id, o)
+	for _, m := range mounts {
+		c.Root = append(c.Root, spec.Mount{Destination: "/", Type: m.Type, Source: m.Source, Options: m.Options})
+	}
+	if !c.Rootless { // else there is but one user
+		if c.UID, c.GID, c.Groups, err = images.LookupUser(ctx, image, image.User); err != nil {
+			return nil, err
+		}
+	}
+	c.Cwd = or(c.Cwd, image.WorkingDir, "/")
+	c.Env = environment(image.Env, o.Env, c.Cwd)
+	p := &program{spec: c}
+	return p, p.command(ctx, images, image, o.Args)
+}
+
+// command sets what runs in an image: its module, or the file that its
+// entrypoint names. Arguments replace those of the image.
+func (p *program) command(ctx context.Context, images *imageservice.Service, image imageservice.Image, args []string) (err error) {
+	if image.Kind == imageservice.KindModule {
+		p.spec.Module = &spec.ModuleFile{Name: image.Module.Name}
+		p.spec.Args = append([]string{p.spec.Module.Path()}, args...)
+		p.module, err = images.OpenModule(ctx, image)
+		return err
+	}
+	if len(args) == 0 {
+		args = image.Cmd
+	}
+	p.spec.Args = slices.Concat(image.Entrypoint, args)
+	if len(p.spec.Args) == 0 {
+		return fmt.Errorf("image %s: it names no program (Entrypoint, Cmd), and the command line none either: %w",
+			image.ID, errdefs.ErrInvalidArgument)
+	}
+	return nil
+}
+
+// environment puts together what the image says, what the user says over it,
+// and what every container has unless somebody says otherwise.
+func environment(image, user []string, cwd string) []string {
+	values := map[string]string{}
+	var names []string // in the order of their first mention
+	for _, kv := range slices.Concat([]string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd}, image, user) {
+		name, value, _ := strings.Cut(kv, "=")
+		if _, known := values[name]; !known {
+			names = append(names, name)
+		}
+		values[name] = value
+	}
+	env := make([]string, len(names))
+	for i, name := range names {
+		env[i] = name + "=" + values[name]
+	}
+	return env
+}
+
+// or is the first of the values that is not empty.
+func or(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
