@@ -6,6 +6,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 BUILD    = CGO_ENABLED=0 $(GO) build -p 2 -trimpath -buildvcs=false
 LDFLAGS  = -X github.com/wazelet/wazelet/cmd/version.release=$(VERSION)
 LAB      = ./integration/lab/cmd
+# Where the parts are: Kubernetes, CNI plugins, the linter.
+PARTS    = $(or $(WAZELET_LAB_CACHE),.cache/lab)/bin
 FUZZTIME ?= 20s
 
 SHELL       := /bin/bash
@@ -28,9 +30,11 @@ cross: ## Build and vet for arm64, into bin/linux-arm64
 test: test-unit test-e2e ## Run every test (as root)
 
 # The end-to-end suite is the package integration; all others are quick.
+test-unit: export WAZELET_CNI_BIN = $(abspath $(PARTS))/cni
 test-unit: build summary ## Run all tests but the end-to-end suite, with the race detector (as root)
+	@$(GO) run $(LAB)/parts cni/bridge cni/loopback cni/host-local cni/portmap
 	$(GO) list ./... | grep -v '/integration$$' \
-		| xargs $(GO) test -json -race -p 2 -timeout 10m | .cache/testsummary
+		| CGO_ENABLED=1 xargs $(GO) test -json -race -p 2 -timeout 10m | .cache/testsummary
 
 test-e2e: build parts summary ## Run the end-to-end suite on a real control plane (as root)
 	$(GO) test -json -count 1 -timeout 25m $(E2EFLAGS) ./integration | .cache/testsummary
@@ -48,7 +52,7 @@ demo: ## Bring up a cluster on Wazelet and run examples/ (as root); CI=true: che
 
 lint: ## Run golangci-lint with the rules of .golangci.yml
 	@$(GO) run $(LAB)/parts -lint >/dev/null
-	$(LINTER) run ./...
+	@$(PARTS)/golangci-lint run --output.text.print-issued-lines=false ./...
 
 lint-proof: ## Prove that each lint rule fires on a seeded fault
 	@$(GO) run $(LAB)/parts -lint >/dev/null
@@ -67,5 +71,3 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 
 clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
 	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof
-
-LINTER = $(or $(WAZELET_LAB_CACHE),.cache/lab)/bin/golangci-lint

@@ -148,7 +148,11 @@ func (c *Cluster) until(ctx context.Context, what string, ready func(context.Con
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w; last answer: %w", what, context.Cause(ctx), err)
+			cause := context.Cause(ctx)
+			if errors.Is(err, cause) {
+				return fmt.Errorf("wait for %s: %w", what, cause)
+			}
+			return fmt.Errorf("wait for %s: %w; last answer: %w", what, cause, err)
 		case <-tick.C:
 		}
 	}

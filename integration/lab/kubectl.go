@@ -50,10 +50,10 @@ func (c *Cluster) CommandInput(ctx context.Context, stdin io.Reader, name string
 	if cmd.ProcessState != nil {
 		out.Code = cmd.ProcessState.ExitCode()
 	}
+	if err != nil && ctx.Err() != nil {
+		return out, fmt.Errorf("%s %s: %w", filepath.Base(name), strings.Join(args, " "), context.Cause(ctx))
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return out, fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(args, " "), err, strings.TrimSpace(out.Stderr))
 	}
 	return out, nil

@@ -28,7 +28,7 @@ func Prepare(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := install(ctx, log); err != nil {
+	if err := Install(ctx, log); err != nil {
 		return err
 	}
 	if err := parts.NewBuilder(repo, log).Build(ctx, parts.Laboratory()...); err != nil {
@@ -49,8 +49,9 @@ func Prepare(ctx context.Context, log io.Writer) error {
 // that has them.
 var programs = map[string]string{"iptables": "iptables", "mount": "mount", "umount": "mount"}
 
-// install installs the packages whose programs are missing, where apt-get exists.
-func install(ctx context.Context, log io.Writer) error {
+// Install installs the machine's packages whose programs are missing, where there
+// is apt-get; elsewhere it says what is missing.
+func Install(ctx context.Context, log io.Writer) error {
 	var missing []string
 	for program, pkg := range programs {
 		if _, err := exec.LookPath(program); err != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/wazelet/wazelet/integration/lab"
@@ -78,9 +79,13 @@ func (d *demo) down(tidy bool) error {
 	return d.cluster.RemoveScratch()
 }
 
-// tails shows the ends of the logs that usually tell why.
+// tails shows the ends of the logs that usually tell why, the likeliest last.
 func (d *demo) tails() {
-	for _, file := range d.cluster.LogFiles() {
-		fmt.Fprintf(d.out, "\n--- %s\n%s\n", file, lab.Tail(file, 25))
+	for _, name := range []string{"etcd", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kubelet", "wazelet"} {
+		fmt.Fprintf(d.out, "\n--- %s\n", name)
+		for line := range strings.Lines(lab.Tail(d.cluster.LogFile(name), 15)) {
+			line = strings.TrimRight(line, "\n")
+			fmt.Fprintln(d.out, line[:min(len(line), 300)])
+		}
 	}
 }

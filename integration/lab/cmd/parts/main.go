@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/wazelet/wazelet/integration/lab"
 	"github.com/wazelet/wazelet/integration/lab/parts"
 	"golang.org/x/sys/unix"
 )
@@ -38,9 +39,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all := parts.Laboratory()
-	if *lint {
-		all = parts.Lint()
+	all := parts.Lint()
+	if !*lint {
+		all = parts.Laboratory()
+		// What the parts themselves run, such as iptables.
+		if err := lab.Install(ctx, out); err != nil {
+			return err
+		}
 	}
 	chosen, err := parts.Select(all, flags.Args()...)
 	if err != nil {

@@ -63,6 +63,9 @@ func (s *summary) line(line string) {
 	case "build-output":
 		fmt.Fprint(s.out, e.Output)
 	case "output":
+		if strings.HasPrefix(e.Output, "=== ") {
+			return // RUN, PAUSE, CONT: nobody's words
+		}
 		if s.output[key] == nil {
 			s.output[key] = &strings.Builder{}
 		}
