@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wasi
+
+// WithoutNowait makes reads and writes of a descriptor ask the poller first, as on kernels that do not
+// know RWF_NOWAIT for that kind of file.
+func (d *Descriptor) WithoutNowait() { d.noNowait.Store(true) }
+
+// WithoutOpenat2 is a System on a kernel without openat2.
+func (s *System) WithoutOpenat2() { s.openat2 = false }
