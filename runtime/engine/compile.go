@@ -45,6 +45,9 @@ func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
 	if err := cache.Close(ctx); err != nil {
 		return info, err
 	}
+	if info.Entry, err = findEntry(dir); err != nil {
+		return info, err
+	}
 	if err := os.WriteFile(filepath.Join(dir, moduleFile), wasm, 0o444); err != nil {
 		return info, err
 	}
@@ -53,6 +56,18 @@ func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
 		return info, err
 	}
 	return info, os.WriteFile(filepath.Join(dir, infoFile), raw, 0o444)
+}
+
+// findEntry returns the one file that wazero's cache has put below dir.
+func findEntry(dir string) (string, error) {
+	entries, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
+	if err != nil {
+		return "", err
+	}
+	if len(entries) != 1 {
+		return "", fmt.Errorf("compiled code: %d files, want 1", len(entries))
+	}
+	return filepath.Rel(dir, entries[0])
 }
 
 // compileInto compiles the module and checks that its imports fit the host's

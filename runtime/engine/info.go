@@ -22,6 +22,7 @@ type Info struct {
 	Exports  []string `json:"exports"` // functions
 	Memory   Memory   `json:"memory"`
 	Platform string   `json:"platform"` // what the compiled code was made for and by
+	Entry    string   `json:"entry"`    // the compiled code's file, below the directory
 }
 
 // Import is something a module wants from its host.

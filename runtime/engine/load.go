@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,8 +42,13 @@ func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
 	if err := info.Runnable(); err != nil {
 		return nil, err
 	}
-	if err := checkEntry(dir); err != nil {
-		return nil, corrupt(err)
+	if maxPages != 0 && info.Memory.Min > uint64(maxPages) {
+		return nil, spec.Failf(spec.Invalid, "module starts with %d MiB of memory, more than the %d MiB it may have",
+			info.Memory.Min*pageSize>>20, uint64(maxPages)*pageSize>>20)
+	}
+	// wazero compiles what it does not find.
+	if _, err := os.Stat(filepath.Join(dir, info.Entry)); info.Entry == "" || err != nil {
+		return nil, corrupt(fmt.Errorf("entry %q: %w", info.Entry, fs.ErrNotExist))
 	}
 	wasm, err := mapModule(filepath.Join(dir, moduleFile))
 	if err != nil {
@@ -63,19 +69,6 @@ func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
 
 func corrupt(err error) error {
 	return spec.Failf(spec.CorruptCache, "compiled code: %w", err)
-}
-
-// checkEntry makes sure that there is a cache entry for wazero to find; given
-// an empty cache it would compile.
-func checkEntry(dir string) error {
-	entries, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
-	if err != nil {
-		return err
-	}
-	if len(entries) != 1 {
-		return fmt.Errorf("%d entries, want 1", len(entries))
-	}
-	return nil
 }
 
 // mapModule maps the module's bytes. They come from the same directory as the

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // outline is what can be told about a module without decoding its code: what
@@ -291,8 +292,13 @@ func (d *decoder) vector(read func()) {
 	}
 }
 
-// name reads a string; its bytes are made valid UTF-8, since it goes into
-// messages and JSON.
+// name reads a string and makes it fit for messages and JSON: what cannot be
+// printed is replaced. No name of the host's has any of that.
 func (d *decoder) name() string {
-	return strings.ToValidUTF8(string(d.take(uint64(d.u32()))), "�")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, string(d.take(uint64(d.u32()))))
 }

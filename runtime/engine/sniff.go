@@ -29,25 +29,26 @@ const (
 // SniffLen is how many bytes of a file Sniff and describe look at.
 const SniffLen = 512
 
-// The preamble of WebAssembly binaries: magic, version, layer. A module has
-// version 1 and layer 0; a component has layer 1 and a version of its own.
+// The preamble of WebAssembly binaries: the magic, a version and a layer. A
+// module is version 1 of layer 0; components have layer 1.
 const (
-	magic        = "\x00asm"
-	preambleLen  = 8
-	moduleLayer  = 0
-	componentBit = 1
+	magic          = "\x00asm"
+	preambleLen    = 8
+	moduleVersion  = 1
+	componentLayer = 1
 )
 
 // Sniff tells what a file is by its first bytes, never by its name or media
 // type.
 func Sniff(header []byte) Kind {
-	if len(header) < preambleLen || string(header[:4]) != magic {
+	if len(header) < preambleLen || string(header[:len(magic)]) != magic {
 		return KindOther
 	}
-	switch binary.LittleEndian.Uint16(header[6:]) {
-	case moduleLayer:
+	version, layer := binary.LittleEndian.Uint16(header[4:]), binary.LittleEndian.Uint16(header[6:])
+	switch {
+	case version == moduleVersion && layer == 0:
 		return KindModule
-	case componentBit:
+	case layer == componentLayer:
 		return KindComponent
 	}
 	return KindOther
@@ -89,10 +90,13 @@ func describe(header []byte) string {
 	return fmt.Sprintf("it begins with the bytes % x", header[:min(len(header), 8)])
 }
 
+// isText says whether b is the beginning of a text. Its last character may be
+// cut in two.
 func isText(b []byte) bool {
 	for len(b) > 0 {
 		r, size := utf8.DecodeRune(b)
-		if r == utf8.RuneError && size == 1 && len(b) >= utf8.UTFMax || r < ' ' && r != '\n' && r != '\r' && r != '\t' {
+		cut := len(b) < utf8.UTFMax && utf8.RuneStart(b[0]) && !utf8.FullRune(b)
+		if r == utf8.RuneError && size == 1 && !cut || r < ' ' && r != '\n' && r != '\r' && r != '\t' {
 			return false
 		}
 		b = b[size:]

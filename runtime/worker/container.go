@@ -125,6 +125,9 @@ func newGuest(c *spec.Container) (*guest, error) {
 	}
 	listener.SetUnlinkOnClose(false)
 	g.control = listener
+	if g.sockets, err = openListeners(c.Listeners); err != nil {
+		return nil, err
+	}
 	return g, g.openOutput()
 }
 
@@ -141,6 +144,10 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 		Stdout: g.stdout, Stderr: g.stderr,
 		Preopens: []wasi.Preopen{{Path: "/", FD: root}},
 		Collect:  g.collector.Collect,
+	}
+	defer g.sockets.close() // the host has its own descriptors of them
+	for i, l := range g.container.Listeners {
+		options.Listeners = append(options.Listeners, wasi.Listener{FD: int(g.sockets[i].Fd()), Name: l.Name})
 	}
 	if g.container.Foreground {
 		options.Stdin = wasi.StdioFD(0)

@@ -35,6 +35,7 @@ type guest struct {
 	collector *engine.Collector
 	control   *net.UnixListener
 	exit      *os.File
+	sockets   sockets // the guest's listeners, until its host has them
 	signals   chan os.Signal
 
 	log            *crilog.Log // nil in the foreground

@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"syscall"
@@ -89,8 +90,12 @@ func forbidNewPrivileges() error {
 // allThreads makes a system call on every thread: ids, capabilities and
 // filters are each thread's own.
 func allThreads(trap, a1, a2, a3 uintptr) error {
-	if _, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0); errno != 0 {
-		return errno
+	_, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0)
+	switch errno {
+	case 0:
+		return nil
+	case unix.ENOTSUP: // what the syscall package says of a program with cgo
+		return errors.New("this worker was built with cgo and cannot confine its threads: build it with CGO_ENABLED=0")
 	}
-	return nil
+	return errno
 }

@@ -61,6 +61,10 @@ type Container struct {
 	// whatever Args[0] says.
 	Module *ModuleFile
 
+	// Listeners are the sockets the guest is handed, in this order, after its
+	// root directory. They are opened in the pod's network namespace.
+	Listeners []Listener
+
 	// OOMScoreAdj is the kernel's preference for killing this process when
 	// memory is short, -1000 to 1000. Lowering it needs a privilege the
 	// daemon itself may lack; then it stays as it is.
@@ -82,6 +86,13 @@ type Container struct {
 	// MemoryMaxPages caps the growth of the guest's memory, in 64 KiB pages;
 	// 0 leaves it to the module and to the cgroup's limit.
 	MemoryMaxPages uint32
+}
+
+// Listener is a socket that a guest is handed.
+type Listener struct {
+	Name    string // in LISTEN_FDNAMES; "" is "unknown"
+	Network string // "tcp" or "udp"
+	Address string // "ADDRESS:PORT"; an empty ADDRESS is every one of the pod's
 }
 
 // ModuleFile is the module of an artifact.

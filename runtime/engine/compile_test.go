@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wazelet/wazelet/runtime/engine/enginetest"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// module is a command whose parts can be changed.
+func module(change func(*enginetest.Module)) []byte {
+	m := enginetest.Command()
+	change(&m)
+	return m.Bytes()
+}
+
+// body is a command with that code.
+func body(code ...byte) []byte { return enginetest.Command(code).Bytes() }
+
+func importing(module, name string, params ...byte) []byte {
+	return enginetest.Module{Funcs: []enginetest.Func{
+		{Module: module, Name: name, Params: params},
+		{Name: "_start"},
+	}}.Bytes()
+}
+
+func exporting(names ...string) []byte {
+	var m enginetest.Module
+	for _, name := range names {
+		m.Funcs = append(m.Funcs, enginetest.Func{Name: name})
+	}
+	return m.Bytes()
+}
+
+// TestRefusals is what users read when their module cannot run.
+func TestRefusals(t *testing.T) {
+	const wasi = "wasi_snapshot_preview1"
+	limits := func(b ...byte) []byte { return module(func(m *enginetest.Module) { m.Memory = b }) }
+	extra := func(sections ...[]byte) []byte {
+		return module(func(m *enginetest.Module) { m.Extra = slices.Concat(sections...) })
+	}
+	relaxed := enginetest.Custom("target_features", enginetest.Vector([]byte("+\x0crelaxed-simd")))
+	for name, c := range map[string]struct {
+		wasm []byte
+		want string
+	}{
+		"empty":       {nil, "not a WebAssembly module: it is empty"},
+		"ELF":         {[]byte("\x7fELF\x02\x01\x01"), "not a WebAssembly module: it is a native Linux program (ELF)"},
+		"script":      {[]byte("#!/bin/sh\necho"), "not a WebAssembly module: it is a script"},
+		"gzip":        {[]byte("\x1f\x8b\x08\x00\x00"), "not a WebAssembly module: it is gzip data"},
+		"wat":         {[]byte("\n (module\n (func))"), "not a WebAssembly module: it is WebAssembly text (.wat), which must be assembled first"},
+		"text":        {[]byte("<!DOCTYPE html>"), `not a WebAssembly module: it is text that begins with "<!DOCTYPE html>"`},
+		"bytes":       {[]byte{0xde, 0xad, 0xbe, 0xef}, "not a WebAssembly module: it begins with the bytes de ad be ef"},
+		"future":      {[]byte("\x00asm\x01\x00\x02\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
+		"version 2":   {[]byte("\x00asm\x02\x00\x00\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
+		"component":   {[]byte("\x00asm\x0d\x00\x01\x00rest"), "module is a WebAssembly component: only core modules run here so far; build it for WASI preview 1 (wasip1)"},
+		"cut off":     {body()[:40], "module is malformed: it is cut off"},
+		"reactor":     {exporting("_initialize", "handle"), "module is a reactor (it exports _initialize, not _start): build it as a command"},
+		"library":     {exporting("add", "sub"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports add, sub"},
+		"bare":        {[]byte("\x00asm\x01\x00\x00\x00"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports nothing"},
+		"env":         {importing("env", "emscripten_notify"), "module imports what this runtime does not provide: env.emscripten_notify (function)"},
+		"no such":     {importing(wasi, "fd_fly"), "module imports what this runtime does not provide: wasi_snapshot_preview1.fd_fly (function)"},
+		"signature":   {importing(wasi, "proc_exit", enginetest.I64), "module imports wasi_snapshot_preview1.proc_exit as (i64), but it is (i32)"},
+		"start":       {enginetest.Module{Funcs: []enginetest.Func{{Name: "_start", Params: []byte{enginetest.I32}}}}.Bytes(), "module exports _start as (i32), but a command's takes and returns nothing"},
+		"threads":     {limits(0x03, 1, 2), "module uses threads (a shared memory or atomic operations), which this runtime does not offer: build it single-threaded"},
+		"atomics":     {body(0xfe, 0x03, 0x00), "module uses threads (a shared memory or atomic operations), which this runtime does not offer: build it single-threaded"},
+		"memory64":    {limits(0x04, 1), "module uses a WebAssembly extension that this runtime does not offer: 64-bit memory"},
+		"page size":   {limits(0x08, 1, 0), "module uses a WebAssembly extension that this runtime does not offer: custom page sizes"},
+		"legacy try":  {body(0x06, 0x40, 0x0b), "module uses exception handling, which " + Version() + " can miscompile: build it without (for C++: -fno-exceptions)"},
+		"try_table":   {body(0x1f, 0x40, 0x00, 0x0b), "module uses exception handling, which " + Version() + " can miscompile: build it without (for C++: -fno-exceptions)"},
+		"struct.new":  {body(0xfb, 0x00, 0x00), "module uses a WebAssembly extension that this runtime does not offer: garbage collection"},
+		"struct type": {append([]byte("\x00asm\x01\x00\x00\x00"), enginetest.Section(1, []byte{1, 0x5f, 0})...), "module uses a WebAssembly extension that this runtime does not offer: garbage collection"},
+		"cont type":   {append([]byte("\x00asm\x01\x00\x00\x00"), enginetest.Section(1, []byte{1, 0x5d, 0})...), "module uses a WebAssembly extension that this runtime does not offer: stack switching"},
+		"tag":         {extra(enginetest.Section(13, []byte{1, 0, 0})), "module uses exception handling, which " + Version() + " can miscompile: build it without (for C++: -fno-exceptions)"},
+		"memories":    {append([]byte("\x00asm\x01\x00\x00\x00"), enginetest.Section(5, []byte{2, 0, 1, 0, 1})...), "module uses a WebAssembly extension that this runtime does not offer: multiple memories"},
+		"relaxed": {enginetest.Module{
+			Funcs: []enginetest.Func{{Name: "_start", Body: []byte{0xfd, 0x80, 0x02}}}, Extra: relaxed,
+		}.Bytes(), "it declares the extension relaxed-simd, which this runtime does not offer"},
+		"nonsense":  {body(0x1a), "module is not valid: "}, // drop of nothing
+		"huge name": {importing("env", strings.Repeat("n", 10000)), "module imports what this runtime does not provide: env.nnn"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Compile(t.Context(), c.wasm, t.TempDir())
+			failure, ok := errors.AsType[*spec.Failure](err)
+			if !ok || failure.Class != spec.Invalid || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got  %v\nwant %s", err, c.want)
+			}
+			if len(err.Error()) > 8<<10 || strings.Contains(err.Error(), "\n") {
+				t.Errorf("not one line of bearable length: %d bytes", len(err.Error()))
+			}
+		})
+	}
+}
+
+// TestExtensionsOnOffer compiles modules that need more than WebAssembly 2.0.
+func TestExtensionsOnOffer(t *testing.T) {
+	extendedConst := enginetest.Section(6, []byte{1, enginetest.I32, 0, enginetest.I32Const, 1, enginetest.I32Const, 2, enginetest.I32Add, enginetest.End})
+	typedRef := []byte{0x63, 0x00} // (ref null 0)
+	for name, wasm := range map[string][]byte{
+		"tail call":      enginetest.Module{Funcs: []enginetest.Func{{Name: "_start", Body: []byte{0x12, 0x01}}, {Name: "next"}}}.Bytes(),
+		"extended const": append([]byte("\x00asm\x01\x00\x00\x00"), slices.Concat(enginetest.Section(1, []byte{1, 0x60, 0, 0}), enginetest.Section(3, []byte{1, 0}), extendedConst, enginetest.Section(7, append([]byte{1, 6}, "_start\x00\x00"...)), enginetest.Section(10, []byte{1, 2, 0, enginetest.End}))...),
+		"typed function references": append([]byte("\x00asm\x01\x00\x00\x00"), slices.Concat(
+			enginetest.Section(1, []byte{1, 0x60, 0, 0}), enginetest.Section(3, []byte{1, 0}),
+			enginetest.Section(7, append([]byte{1, 6}, "_start\x00\x00"...)),
+			enginetest.Section(10, slices.Concat([]byte{1, byte(4 + len(typedRef)), 1, 1}, typedRef, []byte{0x01, enginetest.End})))...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			info, err := Compile(t.Context(), wasm, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Kind != KindCommand {
+				t.Errorf("kind %s", info.Kind)
+			}
+			if code, err := run(t, dir); code != 0 || err != nil {
+				t.Errorf("code %d, %v", code, err)
+			}
+		})
+	}
+}
+
+func TestInfo(t *testing.T) {
+	wasm := module(func(m *enginetest.Module) { m.Memory = []byte{0x01, 2, 7} })
+	dir := t.TempDir()
+	info, err := Compile(t.Context(), wasm, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadInfo(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []Info{info, read} {
+		if got.Kind != KindCommand || got.Memory != (Memory{Min: 2, Max: 7}) || len(got.Missing) != 0 ||
+			len(got.Imports) != 3 || got.Imports[0] != (Import{"wasi_snapshot_preview1", "proc_exit", "function"}) ||
+			!slices.Equal(got.Exports, []string{"_start"}) || got.Platform != platform() {
+			t.Errorf("info %+v", got)
+		}
+	}
+}
+
+func TestKeyChangesWithTheModule(t *testing.T) {
+	a, b := Key("sha256:1"), Key("sha256:2")
+	if a == b || len(a) != 64 || a != Key("sha256:1") {
+		t.Errorf("keys %s and %s", a, b)
+	}
+	if !strings.HasPrefix(Version(), "wazero") {
+		t.Errorf("version %s", Version())
+	}
+}
+
+func TestSniff(t *testing.T) {
+	for header, want := range map[string]Kind{
+		"\x00asm\x01\x00\x00\x00": KindModule,
+		"\x00asm\x0d\x00\x01\x00": KindComponent,
+		"\x00asm\x01\x00\x02\x00": KindOther,
+		"\x00asm\x02\x00\x00\x00": KindOther,
+		"\x00asm\x01":             KindOther,
+		"":                        KindOther,
+		"\x7fELF\x02\x01\x01\x00": KindOther,
+	} {
+		if got := Sniff([]byte(header)); got != want {
+			t.Errorf("%q: %s, want %s", header, got, want)
+		}
+	}
+}
+
+// FuzzExamine feeds foreign bytes to everything that looks at a module before
+// the compiler does. It must return, and its words must be fit for an event.
+func FuzzExamine(f *testing.F) {
+	f.Add(body())
+	f.Add(importing("env", "f", enginetest.I32))
+	f.Add(exporting("a"))
+	f.Add([]byte("\x00asm\x01\x00\x00\x00\x01\xff\xff\xff\xff\x0f"))
+	f.Add([]byte("\x00asm\x01\x00\x00\x00\x02\x05\xff\xff\xff\xff\x0f"))
+	f.Add([]byte("(module)"))
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		o, err := examine(wasm)
+		if err == nil {
+			err = newInfo(o).Runnable()
+		}
+		if err != nil && (len(err.Error()) > 8<<10 || !isText([]byte(err.Error()))) {
+			t.Errorf("%d bytes: %.200q", len(err.Error()), err)
+		}
+	})
+}

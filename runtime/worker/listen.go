@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// sockets are the listeners a guest is handed.
+type sockets []*os.File
+
+// openListeners opens them in the network namespace the process was born in,
+// while it may still use ports below 1024. It fails whole.
+func openListeners(list []spec.Listener) (opened sockets, err error) {
+	defer func() {
+		if err != nil {
+			opened.close()
+		}
+	}()
+	for _, l := range list {
+		f, err := openListener(l)
+		if err != nil {
+			return opened, spec.Failf(spec.FailedPrecondition, "listener %s://%s: %w", l.Network, l.Address, cause(err))
+		}
+		opened = append(opened, f)
+	}
+	return opened, nil
+}
+
+func openListener(l spec.Listener) (*os.File, error) {
+	if strings.HasPrefix(l.Network, "udp") {
+		conn, err := net.ListenPacket(l.Network, l.Address)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.Close()
+		udp, ok := conn.(*net.UDPConn)
+		if !ok {
+			return nil, fmt.Errorf("not a UDP socket")
+		}
+		return udp.File()
+	}
+	listener, err := net.Listen(l.Network, l.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	tcp, ok := listener.(*net.TCPListener)
+	if !ok {
+		return nil, fmt.Errorf("not a TCP socket")
+	}
+	return tcp.File()
+}
+
+// cause leaves out what net says again of the address.
+func cause(err error) error {
+	if op, ok := err.(*net.OpError); ok { //nolint:errorlint // net.Listen returns it unwrapped
+		return op.Err
+	}
+	return err
+}
+
+func (s sockets) close() {
+	for _, f := range s {
+		f.Close()
+	}
+}
