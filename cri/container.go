@@ -111,7 +111,7 @@ func (s containerService) ContainerStatus(ctx context.Context, r *runtimeapi.Con
 	}
 	resp := &runtimeapi.ContainerStatusResponse{Status: containerStatus(c, s.imageRef(ctx, c))}
 	if r.GetVerbose() {
-		resp.Info, err = verboseInfo(containerInfo(c))
+		resp.Info, err = verboseInfo(c)
 	}
 	return resp, err
 }

@@ -3,8 +3,6 @@
 package cri
 
 import (
-	"time"
-
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/runtime"
@@ -72,25 +70,5 @@ func containerState(s runtime.State) runtimeapi.ContainerState {
 		return runtimeapi.ContainerState_CONTAINER_EXITED
 	default:
 		return runtimeapi.ContainerState_CONTAINER_UNKNOWN
-	}
-}
-
-// taskInfo is what a verbose ContainerStatus adds.
-type taskInfo struct {
-	Pid          int            `json:"pid"`
-	SandboxID    string         `json:"sandboxID"`
-	State        runtime.State  `json:"state"`
-	CgroupParent string         `json:"cgroupParent"`
-	UID          uint32         `json:"uid"`
-	GID          uint32         `json:"gid"`
-	Groups       []uint32       `json:"groups,omitempty"`
-	CreatedAt    time.Time      `json:"createdAt"`
-	Config       runtime.Config `json:"config"`
-}
-
-func containerInfo(c runtime.Container) taskInfo {
-	return taskInfo{
-		Pid: c.Pid, SandboxID: c.SandboxID, State: c.State, CgroupParent: c.CgroupParent,
-		UID: c.UID, GID: c.GID, Groups: c.Groups, CreatedAt: c.CreatedAt, Config: c.Config,
 	}
 }

@@ -101,15 +101,11 @@ func TestContainerStatusSurvivesWhatAGuestWrites(t *testing.T) {
 }
 
 func TestVerboseContainerInfoIsJSON(t *testing.T) {
-	info, err := verboseInfo(containerInfo(madeContainer(t)))
+	info, err := verboseInfo(madeContainer(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		Pid       int
-		SandboxID string
-		Config    runtime.Config
-	}
+	var got runtime.Container
 	if err := json.Unmarshal([]byte(info["info"]), &got); err != nil {
 		t.Fatal(err)
 	}

@@ -95,9 +95,9 @@ type artifactInfo struct {
 	Entrypoint []string             `json:"entrypoint,omitempty"`
 	Cmd        []string             `json:"cmd,omitempty"`
 	Env        []string             `json:"env,omitempty"`
-	WorkingDir string               `json:"workingDir,omitempty"`
+	WorkingDir string               `json:"working_dir,omitempty"`
 	User       string               `json:"user,omitempty"`
-	StopSignal string               `json:"stopSignal,omitempty"`
+	StopSignal string               `json:"stop_signal,omitempty"`
 	Labels     map[string]string    `json:"labels,omitempty"`
 	Volumes    []string             `json:"volumes,omitempty"`
 	Module     *imageservice.Module `json:"module,omitempty"`

@@ -36,8 +36,8 @@ import (
 )
 
 // testNode is a node's real parts behind a socket, with the kubelet's own
-// client in front and a real registry beside it. It has no CNI configuration:
-// its pods are on the node's network.
+// client in front and a real registry beside it. It has no CNI configuration
+// unless addNetwork gives it one: its pods are on the node's network.
 type testNode struct {
 	t        *testing.T
 	dir      string
@@ -94,7 +94,7 @@ func newNode(t *testing.T) *testNode {
 	cgroups, err := cgroup.Open(cgroup.Cgroupfs, n.cgroups)
 	must(t, err)
 	t.Cleanup(n.removeCgroups)
-	pods, err := network.New(network.Options{BinDirs: []string{"/opt/cni/bin"}, ConfDir: filepath.Join(dir, "net.d"), CacheDir: filepath.Join(root, "cni")})
+	pods, err := network.New(network.Options{BinDirs: []string{filepath.Join(dir, "plugins")}, ConfDir: filepath.Join(dir, "net.d"), CacheDir: filepath.Join(root, "cni")})
 	must(t, err)
 	modules, err := runtime.NewModules(runtime.ModulesOptions{Dir: filepath.Join(root, "modules"), WorkerPath: workerPath, Cgroups: cgroups})
 	must(t, err)
@@ -185,6 +185,29 @@ func (n *testNode) startRegistry() {
 	n.push = image.Registry{Dial: func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", n.registry)
 	}}
+}
+
+// addNetwork gives the node a pod network whose only plugin says that each pod
+// has the same two addresses, and leaves the interfaces alone.
+func (n *testNode) addNetwork() {
+	n.t.Helper()
+	for name, f := range map[string]struct {
+		text string
+		mode os.FileMode
+	}{
+		"net.d/10-test.conflist": {`{"cniVersion":"1.0.0","name":"test","plugins":[{"type":"same"}]}`, 0o644},
+		"plugins/same": {`#!/bin/sh
+cat >/dev/null
+case "$CNI_COMMAND" in
+VERSION) echo '{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}' ;;
+ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.2.3/24"},{"address":"fd00::3/64"}]}' ;;
+esac
+`, 0o755},
+	} {
+		path := filepath.Join(n.dir, name)
+		must(n.t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(n.t, os.WriteFile(path, []byte(f.text), f.mode))
+	}
 }
 
 // ref is a name in the node's registry.

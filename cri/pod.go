@@ -72,7 +72,7 @@ func (s podService) PodSandboxStatus(_ context.Context, r *runtimeapi.PodSandbox
 	}
 	resp := &runtimeapi.PodSandboxStatusResponse{Status: sandboxStatus(sb)}
 	if r.GetVerbose() {
-		resp.Info, err = verboseInfo(sandboxInfo(sb))
+		resp.Info, err = verboseInfo(sb)
 	}
 	return resp, err
 }

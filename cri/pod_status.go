@@ -67,39 +67,9 @@ func sandboxNetwork(sb sandbox.Sandbox) *runtimeapi.PodSandboxNetworkStatus {
 	return n
 }
 
-// podInfo is what a verbose PodSandboxStatus adds.
-type podInfo struct {
-	NetNS        string              `json:"netns"`
-	CgroupParent string              `json:"cgroupParent"`
-	LogDirectory string              `json:"logDirectory"`
-	Hostname     string              `json:"hostname"`
-	Network      sandbox.NetworkMode `json:"network"`
-	IPs          []string            `json:"ips,omitempty"`
-	CNI          any                 `json:"cniResult,omitempty"`
-	DNS          sandbox.DNS         `json:"dns"`
-	Ports        any                 `json:"portMappings,omitempty"`
-	Sysctls      map[string]string   `json:"sysctls,omitempty"`
-	State        sandbox.State       `json:"state"`
-	CreatedAt    time.Time           `json:"createdAt"`
-}
-
-func sandboxInfo(sb sandbox.Sandbox) podInfo {
-	info := podInfo{
-		NetNS: sb.NetNS, CgroupParent: sb.CgroupParent, LogDirectory: sb.LogDirectory,
-		Hostname: sb.Hostname, Network: sb.Network, IPs: sb.IPs, DNS: sb.DNS,
-		Sysctls: sb.Sysctls, State: sb.State, CreatedAt: sb.CreatedAt,
-	}
-	if len(sb.CNI) > 0 {
-		info.CNI = sb.CNI
-	}
-	if len(sb.PortMappings) > 0 {
-		info.Ports = sb.PortMappings
-	}
-	return info
-}
-
-// verboseInfo is the info map of a verbose answer: one value, under the key
-// where crictl's users look for it.
+// verboseInfo is the info map of a verbose answer: what is on record about a
+// pod or container, or known of an image, under the key where crictl's users
+// look for it. It holds what the pod's owner wrote, environments included.
 func verboseInfo(value any) (map[string]string, error) {
 	text, err := json.Marshal(value)
 	if err != nil {

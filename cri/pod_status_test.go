@@ -75,15 +75,11 @@ func TestSandboxNetworkIsPresentButEmptyWithoutAddresses(t *testing.T) {
 
 func TestVerboseSandboxInfoIsJSON(t *testing.T) {
 	sb := madePod(t)
-	info, err := verboseInfo(sandboxInfo(sb))
+	info, err := verboseInfo(sb)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		NetNS        string
-		CgroupParent string
-		IPs          []string
-	}
+	var got sandbox.Sandbox
 	if err := json.Unmarshal([]byte(info["info"]), &got); err != nil {
 		t.Fatal(err)
 	}
