@@ -152,7 +152,7 @@ func TestDamagedImageIsDropped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Close() //nolint:errcheck // opened for reading
+			f.Close()
 		})
 	}
 }
@@ -196,12 +196,12 @@ func TestChangeOfSnapshotter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Close() //nolint:errcheck // opened for reading
+	f.Close()
 	if err := s.content.Collect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if f, _, err = s.OpenEntry(t.Context(), image); err != nil {
 		t.Fatalf("after a collection: %v", err)
 	}
-	f.Close() //nolint:errcheck // opened for reading
+	f.Close()
 }

@@ -62,6 +62,8 @@ func layerError(blob ocispec.Descriptor, err error) error {
 		diff   *snapshot.DiffError
 	)
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &limit):
 		return &Error{Text: limit.Error(), Class: errdefs.ErrInvalidArgument, Cause: err}
 	case errors.As(err, &format):

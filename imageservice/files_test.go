@@ -63,7 +63,7 @@ func TestOpenEntry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close() //nolint:errcheck // opened for reading
+			defer f.Close()
 			body := make([]byte, 16)
 			n, _ := f.Read(body)
 			if name != test.want || string(body[:n]) != test.body {

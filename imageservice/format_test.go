@@ -119,7 +119,7 @@ func TestFormatsOfLayers(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", snapshotter, err)
 				}
-				f.Close() //nolint:errcheck // opened for reading
+				f.Close()
 			}
 		})
 	}

@@ -118,7 +118,7 @@ func TestRetagLeavesTheOldImageReachable(t *testing.T) {
 	if err != nil {
 		t.Fatalf("files of the old image: %v", err)
 	}
-	f.Close() //nolint:errcheck // opened for reading
+	f.Close()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

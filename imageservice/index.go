@@ -16,7 +16,7 @@ import (
 // mirrors the names in the content store; the service changes both under one lock.
 type index struct {
 	mu     sync.RWMutex
-	images map[string]Image  // by id, without names
+	images map[string]Image  // by id, with their names
 	names  map[string]string // tag and digest names to ids
 }
 
@@ -28,55 +28,38 @@ func newIndex() *index {
 func (x *index) put(image Image, names ...string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.images[image.ID] = image
+	before := x.images[image.ID]
+	image.Tags, image.Digests = before.Tags, before.Digests
 	for _, name := range names {
+		if other, ok := x.images[x.names[name]]; ok && other.ID != image.ID {
+			x.images[other.ID] = other.without(name)
+		}
 		x.names[name] = image.ID
+		image = image.with(name)
 	}
+	x.images[image.ID] = image
 }
 
 // drop removes an image and all its names.
 func (x *index) drop(id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.images, id)
-	for name, of := range x.names {
-		if of == id {
-			delete(x.names, name)
-		}
+	for _, name := range x.images[id].names() {
+		delete(x.names, name)
 	}
+	delete(x.images, id)
 }
 
 // list returns all images, by id.
 func (x *index) list() []Image {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	names := make(map[string][]string, len(x.images))
-	for name, id := range x.names {
-		names[id] = append(names[id], name)
-	}
 	list := make([]Image, 0, len(x.images))
-	for id, image := range x.images {
-		list = append(list, image.named(names[id]))
+	for _, image := range x.images {
+		list = append(list, image.clone())
 	}
 	slices.SortFunc(list, func(a, b Image) int { return strings.Compare(a.ID, b.ID) })
 	return list
-}
-
-// namesOf returns the tag and digest names of an image.
-func (x *index) namesOf(id string) []string {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.namesLocked(id)
-}
-
-func (x *index) namesLocked(id string) []string {
-	var names []string
-	for name, of := range x.names {
-		if of == id {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // find resolves an id, a name as users write it, or the beginning of an id, in this order.
@@ -87,7 +70,7 @@ func (x *index) find(ref string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	return x.images[id].named(x.namesLocked(id)), nil
+	return x.images[id].clone(), nil
 }
 
 func (x *index) resolve(ref string) (string, error) {
@@ -142,18 +125,25 @@ func (x *index) byPrefix(prefix string) (string, error) {
 	}
 }
 
-// named returns a copy of the image with its names.
-func (i Image) named(names []string) Image {
-	i = i.clone()
-	i.Tags, i.Digests = nil, nil
-	for _, name := range names {
-		if isDigestName(name) {
-			i.Digests = append(i.Digests, name)
-		} else {
-			i.Tags = append(i.Tags, name)
-		}
+// names returns the image's tags and digests.
+func (i Image) names() []string { return slices.Concat(i.Tags, i.Digests) }
+
+// with returns the image with one name more. Lists are replaced, never changed: others may be reading them.
+func (i Image) with(name string) Image {
+	list := &i.Tags
+	if isDigestName(name) {
+		list = &i.Digests
 	}
-	slices.Sort(i.Tags)
-	slices.Sort(i.Digests)
+	if at, found := slices.BinarySearch(*list, name); !found {
+		*list = slices.Insert(slices.Clone(*list), at, name)
+	}
+	return i
+}
+
+// without returns the image with one name less.
+func (i Image) without(name string) Image {
+	is := func(other string) bool { return other == name }
+	i.Tags = slices.DeleteFunc(slices.Clone(i.Tags), is)
+	i.Digests = slices.DeleteFunc(slices.Clone(i.Digests), is)
 	return i
 }

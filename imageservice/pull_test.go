@@ -29,7 +29,7 @@ func TestPullImageOfFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	body, err := io.ReadAll(f)
 	if err != nil || string(body) != string(wasm) || name != "/hello.wasm" {
 		t.Errorf("entry %s = %q, %v", name, body, err)
@@ -49,7 +49,7 @@ func TestPullModuleArtifact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	if body, err := io.ReadAll(f); err != nil || string(body) != string(wasm) {
 		t.Errorf("module = %q, %v", body, err)
 	}

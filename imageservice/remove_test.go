@@ -88,7 +88,7 @@ func TestRemoveLeavesWhatOthersShare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Close() //nolint:errcheck // opened for reading
+	f.Close()
 }
 
 func TestRemoveWhileAContainerUsesTheImage(t *testing.T) {
@@ -161,7 +161,7 @@ func TestPullsAgainstRemovals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Close() //nolint:errcheck // opened for reading
+	f.Close()
 	if err := s.Remove(t.Context(), image.ID); err != nil {
 		t.Fatal(err)
 	}

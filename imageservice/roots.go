@@ -4,6 +4,7 @@ package imageservice
 
 import (
 	"context"
+	"errors"
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
@@ -48,12 +49,12 @@ func (s *Service) Roots(ctx context.Context) ([]string, error) {
 }
 
 // unpackAgain unpacks a stored image from its blobs.
-func (s *Service) unpackAgain(ctx context.Context, image Image) error {
+func (s *Service) unpackAgain(ctx context.Context, image Image) (err error) {
 	held, release, err := s.content.Lease(ctx, "unpack")
 	if err != nil {
 		return err
 	}
-	defer release() //nolint:errcheck // what stays is removed at the next start
+	defer func() { err = errors.Join(err, release()) }()
 	names, err := s.content.Names(held)
 	if err != nil {
 		return err

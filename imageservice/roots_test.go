@@ -3,6 +3,8 @@
 package imageservice
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,7 +84,7 @@ func TestRootOfAContainer(t *testing.T) {
 				if err := s.Close(); err != nil { // finishes the collection
 					t.Fatal(err)
 				}
-				if _, err := os.Stat(dir); !os.IsNotExist(err) {
+				if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("directory of the removed root: %v", err)
 				}
 			})

@@ -56,6 +56,7 @@ type Service struct {
 	index   *index
 	naming  sync.Mutex // held while names change in content and index
 	pulls   flights
+	busy    locks // by blob and by chain of layers
 	garbage *collector
 	usage   usage
 	closing sync.Once
@@ -156,7 +157,14 @@ func (s *Service) Remove(ctx context.Context, ref string) error {
 func (s *Service) forget(ctx context.Context, id string) error {
 	s.naming.Lock()
 	defer s.naming.Unlock()
-	if err := s.content.RemoveNames(ctx, append(s.index.namesOf(id), id)...); err != nil {
+	image, err := s.index.find(id)
+	if errors.Is(err, errAbsent) { // by another call in the meantime
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.content.RemoveNames(ctx, append(image.names(), id)...); err != nil {
 		return err
 	}
 	s.index.drop(id)

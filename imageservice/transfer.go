@@ -126,6 +126,11 @@ func (s *Service) fetchDocument(ctx context.Context, session *registry.Session, 
 }
 
 func (s *Service) fetch(ctx context.Context, session *registry.Session, desc ocispec.Descriptor) error {
+	unlock, err := s.busy.lock(ctx, desc.Digest.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return s.content.Fetch(ctx, desc, func(ctx context.Context) (io.ReadCloser, error) { return session.Fetch(ctx, desc) })
 }
 
@@ -172,12 +177,21 @@ func (s *Service) unpack(ctx context.Context, image Image, blobs []ocispec.Descr
 				return context.Cause(ctx)
 			}
 		}
-		open := func() (io.ReadCloser, error) { return s.content.Reader(ctx, blobs[i]) }
-		if err := s.trees.Unpack(ctx, layer, budget, open); err != nil {
-			return layerError(blobs[i], err)
+		if err := s.unpackLayer(ctx, layer, budget, blobs[i]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (s *Service) unpackLayer(ctx context.Context, layer snapshot.Layer, budget *snapshot.Budget, blob ocispec.Descriptor) error {
+	unlock, err := s.busy.lock(ctx, "chain "+layer.Chain.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = s.trees.Unpack(ctx, layer, budget, func() (io.ReadCloser, error) { return s.content.Reader(ctx, blob) })
+	return layerError(blob, err)
 }
 
 // checkModule refuses an artifact whose layer cannot be WebAssembly by its first bytes.

@@ -79,7 +79,7 @@ func readAccounts(tree snapshot.Tree, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	p, err := io.ReadAll(io.LimitReader(f, maxAccounts+1))
 	if err == nil && len(p) > maxAccounts {
 		err = malformed("%s has more than %s bytes", name, strconv.Itoa(maxAccounts))

@@ -103,7 +103,10 @@ func fill(w content.Writer, desc ocispec.Descriptor, open func() (io.ReadCloser,
 		if err != nil {
 			return err
 		}
-		_, err = content.CopyReader(w, io.LimitReader(body, desc.Size+1))
+		err = skip(body, status.Offset)
+		if err == nil {
+			_, err = io.Copy(w, io.LimitReader(body, desc.Size-status.Offset+1))
+		}
 		if err := errors.Join(err, body.Close()); err != nil {
 			return err
 		}
@@ -120,13 +123,26 @@ func fill(w content.Writer, desc ocispec.Descriptor, open func() (io.ReadCloser,
 	return nil
 }
 
+// skip passes over the first n bytes.
+func skip(r io.Reader, n int64) (err error) {
+	if n == 0 {
+		return nil
+	}
+	if seeker, ok := r.(io.Seeker); ok {
+		_, err = seeker.Seek(n, io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, r, n)
+	}
+	return err
+}
+
 // Read returns the whole of a blob that is at most limit bytes long.
 func (s *Store) Read(ctx context.Context, desc ocispec.Descriptor, limit int64) ([]byte, error) {
 	r, err := s.blobs.ReaderAt(Context(ctx), desc)
 	if err != nil {
 		return nil, blobError(desc.Digest, err)
 	}
-	defer r.Close() //nolint:errcheck // opened for reading
+	defer r.Close()
 	if r.Size() > limit {
 		return nil, fmt.Errorf("blob %s: %d bytes are more than the %d allowed: %w", desc.Digest, r.Size(), limit, errdefs.ErrInvalidArgument)
 	}

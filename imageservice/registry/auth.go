@@ -27,17 +27,18 @@ var dockerHub = map[string]bool{"docker.io": true, "index.docker.io": true, "reg
 // credentials returns the user and secret for a host that asks for them. Only hosts of the image's registry and its
 // configured mirrors get any: one they redirect to does not.
 func (s *Session) credentials(host string) (string, string, error) {
-	if s.auth == nil || !s.configured(host) || !s.auth.appliesTo(host) {
+	if s.auth == nil || !s.entitled(host) {
 		return "", "", nil
 	}
 	return s.auth.secret()
 }
 
-// configured tells whether host is one the session was told to speak to.
-func (s *Session) configured(host string) bool {
+// entitled tells whether host may be sent the credentials: it is the image's registry, or stands for it by
+// configuration, and they are for one of the two.
+func (s *Session) entitled(host string) bool {
 	for _, h := range s.hosts {
 		if h.Host == host {
-			return true
+			return s.auth.appliesTo(host) || s.auth.appliesTo(s.domain())
 		}
 	}
 	return false
@@ -81,8 +82,7 @@ func (a *Auth) secret() (user, secret string, err error) {
 
 // bearer adds a registry token to a request to the registry.
 func (s *Session) bearer(req *http.Request) *http.Request {
-	if s.auth == nil || s.auth.RegistryToken == "" || req.Header.Get("Authorization") != "" ||
-		!s.configured(req.URL.Host) || !s.auth.appliesTo(req.URL.Host) {
+	if s.auth == nil || s.auth.RegistryToken == "" || req.Header.Get("Authorization") != "" || !s.entitled(req.URL.Host) {
 		return req
 	}
 	req.Header = req.Header.Clone() // a RoundTripper must not change its request

@@ -8,6 +8,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -144,7 +145,7 @@ type blob struct {
 func (b *blob) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.session.received.Add(int64(n))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.session.explain(b.ctx, err, b.what)
 	}
 	return n, err

@@ -91,7 +91,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if errors.Is(err, syscall.ECONNRESET) {
 		err = io.ErrUnexpectedEOF // which the reader above takes as the sign to go on with a new request
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = stalled(b.ctx, err)
 	}
 	return n, err

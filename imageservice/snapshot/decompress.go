@@ -4,6 +4,7 @@ package snapshot
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 
@@ -37,7 +38,7 @@ func (e *FormatError) Unwrap() []error { return []error{errdefs.ErrInvalidArgume
 func decompress(blob io.Reader) (io.ReadCloser, error) {
 	r := bufio.NewReaderSize(blob, 64<<10)
 	head, err := r.Peek(10)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if len(head) >= 4 && string(head[:4]) == "\x00asm" {
@@ -69,7 +70,7 @@ type archiveReader struct {
 
 func (a *archiveReader) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = &FormatError{"its compressed data is corrupt", err}
 	}
 	return n, err

@@ -31,7 +31,6 @@ type Store struct {
 	sn   snapshots.Snapshotter
 	name string
 	dir  string
-	busy locks
 }
 
 // New returns the store over a backend, with sn as the backend behind the metadata of the content store.

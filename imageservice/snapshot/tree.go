@@ -44,7 +44,7 @@ type node []string
 
 // Open opens a regular file for reading. The name is resolved inside the tree: "..", absolute names and links lead no
 // further up than its root. It returns the file and its name after all links. The error is a *fs.PathError with
-// fs.ErrNotExist, unix.ENOTDIR, unix.ELOOP or unix.EISDIR (also for what is neither file nor directory: unix.EINVAL).
+// unix.ENOENT (fs.ErrNotExist), unix.ENOTDIR, unix.ELOOP or unix.EISDIR (also for what is neither file nor directory: unix.EINVAL).
 func (t Tree) Open(name string) (*os.File, string, error) {
 	at, err := t.resolve(name)
 	if err != nil {
@@ -158,12 +158,12 @@ func (n node) lookup(part string) (entry, error) {
 		case dirs != nil:
 			return entry{kind: unix.S_IFDIR, dirs: dirs}, nil
 		case isWhiteout(&st):
-			return entry{}, fs.ErrNotExist
+			return entry{}, unix.ENOENT
 		}
 		return entry{kind: kind, host: host}, nil
 	}
 	if dirs == nil {
-		return entry{}, fs.ErrNotExist
+		return entry{}, unix.ENOENT
 	}
 	return entry{kind: unix.S_IFDIR, dirs: dirs}, nil
 }

@@ -29,14 +29,8 @@ type Layer struct {
 
 // Unpack makes the snapshot of a layer from the blob that open returns, unless it is there already. The context must
 // carry a lease, which then holds the snapshot. What the archive may contain is bounded by budget and cleaned by its
-// rules; a layer that is refused leaves nothing.
+// rules; a layer that is refused leaves nothing. Calls for one chain at the same time are right but do the work twice.
 func (s *Store) Unpack(ctx context.Context, layer Layer, budget *Budget, open func() (io.ReadCloser, error)) (err error) {
-	unlock, err := s.busy.lock(ctx, layer.Chain.String())
-	if err != nil {
-		return err
-	}
-	defer unlock()
-
 	key := "unpack-" + rand.Text() + " " + layer.Chain.String()
 	mounts, err := s.sn.Prepare(ctx, key, layer.Parent.String(),
 		snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: layer.Chain.String()}))
@@ -69,13 +63,13 @@ func (s *Store) extract(ctx context.Context, layer Layer, budget *Budget, mounts
 	if err != nil {
 		return "", err
 	}
-	defer blob.Close() //nolint:errcheck // opened for reading
+	defer blob.Close()
 
 	tar, err := decompress(blob)
 	if err != nil {
 		return "", err
 	}
-	defer tar.Close() //nolint:errcheck // opened for reading
+	defer tar.Close()
 
 	digester := digest.Canonical.Digester()
 	stream := io.TeeReader(budget.reader(tar), digester.Hash())

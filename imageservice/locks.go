@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package snapshot
+package imageservice
 
 import (
 	"context"
 	"sync"
 )
 
-// locks is a set of locks by key, so that two pulls do not unpack one layer at the same time. The zero value is ready.
+// locks is a set of locks by key, so that pulls of different images fetch a blob and unpack a layer they share once. The
+// zero value is ready.
 type locks struct {
 	mu   sync.Mutex
 	held map[string]chan struct{}
