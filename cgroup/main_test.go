@@ -30,14 +30,22 @@ func TestMain(m *testing.M) {
 	default:
 		play(role)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	options := []goleak.Option{goleak.Cleanup(func(code int) {
 		left, _ := filepath.Glob("/sys/fs/cgroup/*" + root() + "*")
 		if len(left) > 0 {
 			fmt.Fprintf(os.Stderr, "cgroups left: %v\n", left)
 			code = max(code, 1)
 		}
 		os.Exit(code)
-	}))
+	})}
+	// The library keeps one connection to systemd for the whole process.
+	for _, f := range []string{
+		"github.com/godbus/dbus/v5.newConn.func1", "github.com/godbus/dbus/v5.(*Conn).inWorker",
+		"github.com/coreos/go-systemd/v22/dbus.(*Conn).dispatch.func1",
+	} {
+		options = append(options, goleak.IgnoreAnyFunction(f))
+	}
+	goleak.VerifyTestMain(m, options...)
 }
 
 // root is this test run's own part of the hierarchies.
@@ -45,24 +53,25 @@ func root() string { return fmt.Sprintf("/wazelet-test-%d", os.Getpid()) }
 
 // play says when it is there, waits to be let go, does its part and says so.
 func play(role string) {
+	if role == "stay" { // only a signal ends it
+		time.Sleep(time.Hour)
+	}
 	in := bufio.NewReader(os.Stdin)
 	fmt.Println("there")
 	if _, err := in.ReadString('\n'); err != nil {
 		os.Exit(1)
 	}
 	switch role {
-	case "burn":
+	case "burn": // CPU and a little memory
+		touch(16 << 20)
 		for start := time.Now(); time.Since(start) < 200*time.Millisecond; {
 		}
-	case "hog": // more memory than any test allows, every page of it touched
-		hog := make([]byte, 512<<20)
-		for i := 0; i < len(hog); i += 4096 {
-			hog[i] = 1
-		}
+	case "hog": // more memory than any test allows
+		touch(512 << 20)
 	case "breed":
 		for range 3 {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), roleEnv+"=idle")
+			cmd.Env = append(os.Environ(), roleEnv+"=stay")
 			if err := cmd.Start(); err != nil {
 				panic(err)
 			}
@@ -71,6 +80,15 @@ func play(role string) {
 	fmt.Println("done")
 	_, _ = in.ReadString('\n')
 	os.Exit(0)
+}
+
+var touched []byte // kept until the end
+
+func touch(bytes int) {
+	touched = make([]byte, bytes)
+	for i := 0; i < len(touched); i += 4096 {
+		touched[i] = 1
+	}
 }
 
 // actor is a process in its role.

@@ -34,6 +34,7 @@ func enterUnified(role string) {
 		check(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
 	}
 	check(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	check(unix.Unmount("/sys/fs/cgroup", unix.MNT_DETACH)) // v2 cannot lie over itself
 	check(unix.Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, ""))
 	check(os.Unsetenv(roleEnv))
 	check(os.Setenv(insideEnv, "1"))
@@ -41,18 +42,19 @@ func enterUnified(role string) {
 
 const insideEnv = "WAZELET_CGROUP_TEST_UNIFIED"
 
-// TestUnified runs the tests below on a hierarchy of version 2.
+// TestUnified runs the tests below on a hierarchy of version 2 beside that of
+// version 1. On a host with version 2 alone the other tests of this package do
+// that, and more.
 func TestUnified(t *testing.T) {
 	if os.Getenv(insideEnv) != "" {
 		t.Run("life", testUnifiedLife)
 		t.Run("missing controllers", testUnifiedMissingControllers)
 		return
 	}
-	mountpoint := "/sys/fs/cgroup/unified"
-	if _, err := os.Stat(mountpoint); err != nil {
-		mountpoint = "/sys/fs/cgroup" // a host with v2 alone
+	if unified() {
+		return
 	}
-	dir := filepath.Join(mountpoint, root()+"-v2")
+	dir := filepath.Join("/sys/fs/cgroup/unified", root()+"-v2")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
