@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/integration/guests/tiny"
@@ -154,4 +155,26 @@ func TestRunsOfOneUserDoNotDisturbEachOther(t *testing.T) {
 			t.Errorf("left behind: %s", left)
 		}
 	})
+}
+
+// TestTheDocumentationNamesEveryFlag holds docs/run.md to the command.
+func TestTheDocumentationNamesEveryFlag(t *testing.T) {
+	page, err := os.ReadFile("../../docs/run.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, _, err := newRoot(nil).Find([]string{"run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := 0
+	command.Flags().VisitAll(func(flag *pflag.Flag) {
+		flags++
+		if !strings.Contains(string(page), "| `--"+flag.Name+" ") {
+			t.Errorf("--%s is not documented", flag.Name)
+		}
+	})
+	if flags < 4 {
+		t.Errorf("the command has %d flags", flags)
+	}
 }
