@@ -23,14 +23,15 @@ import (
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/integration/guests"
 	"github.com/wazelet/wazelet/integration/lab/image"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
 	"github.com/wazelet/wazelet/sandbox/network"
 )
 
-// workerPath is the shipped worker, built once.
-var workerPath string
+// workerPath is the shipped worker and guestDir holds the guests, built once.
+var workerPath, guestDir string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -46,6 +47,11 @@ func run(m *testing.M) int {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the worker: %v\n%s", err, out)
+		return 1
+	}
+	guestDir = dir
+	if err := guests.Build(context.Background(), "..", dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

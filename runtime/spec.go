@@ -80,7 +80,9 @@ func workerSpec(p parts) (spec.Container, error) {
 		s.Root = append(s.Root, spec.Mount{Destination: "/", Type: m.Type, Source: m.Source, Options: m.Options})
 	}
 	s.Mounts = containerMounts(c.Config.Mounts, p.shared)
-	return s, nil
+	var err error
+	s.Listeners, err = listeners(c.Config, p.sandbox.Annotations)
+	return s, err
 }
 
 // environment merges image and pod; the pod wins. PWD carries the working

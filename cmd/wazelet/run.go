@@ -12,6 +12,7 @@ import (
 
 	"github.com/wazelet/wazelet/cmd/wazelet/foreground"
 	"github.com/wazelet/wazelet/config"
+	"github.com/wazelet/wazelet/runtime"
 )
 
 // newRun makes `wazelet run`. args are those of the whole program, for running
@@ -31,6 +32,7 @@ Exit codes before the guest starts are 125 (Wazelet's own trouble), 126 (not a
 module that can run) and 127 (not found). A guest that traps is 134, one that a
 signal ends is 128 and the signal's number.`,
 		Example: `  wazelet run hello.wasm --name value
+  wazelet run --listen 127.0.0.1:8080 server.wasm
   wazelet run --env LEVEL=debug --dir ./data:/data:ro convert.wasm /data/in
   wazelet run registry.example/team/app:v1`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -44,6 +46,7 @@ signal ends is 128 and the signal's number.`,
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	env := c.Flags().StringArrayP("env", "e", nil, "set a variable `KEY=VALUE`, or pass this command's own KEY on")
 	dirs := c.Flags().StringArray("dir", nil, "show a directory or file of the host: `HOST[:GUEST[:ro]]`")
+	listen := c.Flags().StringArray("listen", nil, "hand the guest a socket: `[NAME=][tcp://|udp://]ADDRESS:PORT`")
 	workDir := c.Flags().StringP("workdir", "w", "", "the guest's working directory (default the image's, or /)")
 	c.RunE = func(c *cobra.Command, rest []string) error {
 		if foreground.NeedsUserNamespace() {
@@ -63,6 +66,13 @@ signal ends is 128 and the signal's number.`,
 				return usage(fmt.Errorf("--dir: %w", err))
 			}
 			o.Dirs = append(o.Dirs, d)
+		}
+		for _, l := range *listen {
+			listener, err := runtime.ParseListener(l)
+			if err != nil {
+				return usage(fmt.Errorf("--listen: %w", err))
+			}
+			o.Listen = append(o.Listen, listener)
 		}
 		if o.WorkDir = *workDir; o.WorkDir != "" && !strings.HasPrefix(o.WorkDir, "/") {
 			return usage(fmt.Errorf("--workdir: %q is not an absolute path of the guest", o.WorkDir))

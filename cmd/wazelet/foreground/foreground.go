@@ -35,6 +35,7 @@ type Options struct {
 	Args    []string // what follows it on the command line
 	Env     []string // KEY=value
 	Dirs    []Dir
+	Listen  []spec.Listener
 	WorkDir string // in the guest; "" is the image's own, or /
 }
 
@@ -96,7 +97,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 func newSpec(id string, o Options) spec.Container {
 	c := spec.Container{
 		ID: id, Hostname: hostname, Cwd: o.WorkDir,
-		Foreground: true, Rootless: rootless(),
+		Foreground: true, Rootless: rootless(), Listeners: o.Listen,
 	}
 	for _, dir := range o.Dirs {
 		c.Mounts = append(c.Mounts, spec.Mount{

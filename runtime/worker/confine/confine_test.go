@@ -50,11 +50,15 @@ func jail(t *testing.T, c spec.Container, attempt string, args ...string) (strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(jailPath, append([]string{string(raw), attempt}, args...)...)
+	const flags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+	return runJail(t, flags, append([]string{string(raw), attempt}, args...)...)
+}
+
+func runJail(t *testing.T, flags uintptr, args ...string) (string, *os.ProcessState) {
+	t.Helper()
+	cmd := exec.Command(jailPath, args...)
 	cmd.Env = []string{"GOTRACEBACK=none"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	out, err := cmd.Output()
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		t.Fatal(err)
@@ -144,5 +148,34 @@ func TestAbstractSocketsOfOthers(t *testing.T) {
 	out, state := jail(t, roomy(), "abstract socket", name)
 	if out != unix.EPERM.Error() {
 		t.Errorf("%s, printed %q", state, out)
+	}
+}
+
+// TestCompilerReachesItsOutputAlone is the compiler's half of the walls.
+func TestCompilerReachesItsOutputAlone(t *testing.T) {
+	for attempt, want := range map[string]string{
+		"write output":        "it worked",
+		"write beside output": "open /file: read-only file system",
+		"list the root":       "[d out/]",
+		"user":                "65534 65534 65534 65534",
+		"reach out":           unix.ENETUNREACH.Error(),
+		"own memory":          unix.ENOENT.Error(),
+		"kill all":            unix.EPERM.Error(),
+		"new threads":         "it worked",
+	} {
+		t.Run(attempt, func(t *testing.T) {
+			out := t.TempDir()
+			if err := os.Chown(out, 65534, 65534); err != nil {
+				t.Fatal(err)
+			}
+			const flags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET
+			if got, state := runJail(t, flags, out, attempt); got != want || state.ExitCode() != 0 {
+				t.Errorf("%s, printed %q, want %q", state, got, want)
+			}
+		})
+	}
+	out, state := runJail(t, unix.CLONE_NEWNS|unix.CLONE_NEWPID, t.TempDir(), "execve")
+	if status := state.Sys().(syscall.WaitStatus); status.Signal() != unix.SIGSYS {
+		t.Errorf("execve: %s, printed %q", state, out)
 	}
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Jail confines itself as a worker does and then tries one thing that a worker
-// must not be able to do. The exit code says how it went, see the test.
+// must not be able to do: jail SPEC ATTEMPT, with a container's spec in JSON or,
+// for a compiler, its output directory. It prints how it went.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	goruntime "runtime"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,12 +21,7 @@ import (
 )
 
 func main() {
-	var c spec.Container
-	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
-		fmt.Println("spec:", err)
-		os.Exit(2)
-	}
-	if _, err := confine.Container(&c, nil); err != nil {
+	if err := shutIn(os.Args[1]); err != nil {
 		fmt.Println("confine:", err)
 		os.Exit(2)
 	}
@@ -43,6 +41,24 @@ func main() {
 		return
 	}
 	fmt.Println("it worked")
+}
+
+// shutIn confines this process as a container or a compiler.
+func shutIn(what string) error {
+	if !strings.HasPrefix(what, "{") {
+		out, err := os.Open(what)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		return confine.Compiler(out, 65534, 65534, false)
+	}
+	var c spec.Container
+	if err := json.Unmarshal([]byte(what), &c); err != nil {
+		return err
+	}
+	_, err := confine.Container(&c, nil)
+	return err
 }
 
 // raw makes a system call and returns its error.
@@ -146,6 +162,26 @@ var attempts = map[string]func() error{
 	"executable before seal": func() error {
 		_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_ANON|unix.MAP_PRIVATE)
 		return err
+	},
+	"write output":        func() error { return os.WriteFile("/out/file", nil, 0o644) },
+	"write beside output": func() error { return os.WriteFile("/file", nil, 0o644) },
+	"list the root": func() error {
+		entries, err := os.ReadDir("/")
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%v", entries)
+	},
+	"user": func() error {
+		status := fmt.Sprint(unix.Getuid(), unix.Geteuid(), unix.Getgid(), unix.Getegid())
+		return errors.New(status)
+	},
+	"reach out": func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			return err
+		}
+		return unix.Connect(fd, &unix.SockaddrInet4{Port: 53, Addr: [4]byte{192, 0, 2, 1}})
 	},
 	"tcp":  func() error { return socket(unix.AF_INET) },
 	"tcp6": func() error { return socket(unix.AF_INET6) },

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command web is an ordinary Go web server on the sockets it is handed: nothing
+// in it knows of Wasm but where the sockets begin.
+//
+//	/         greets
+//	/slow?d=  answers after a duration
+//	/stream?n=&d=  writes n lines, one per duration
+package main
+
+import (
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// firstSocket follows stdio and the root directory.
+const firstSocket = 4
+
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "hello from %s\n", r.URL.Path) })
+	http.HandleFunc("/slow", slow)
+	http.HandleFunc("/stream", stream)
+	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || count < 1 {
+		log.Fatalf("no sockets: LISTEN_FDS=%q", os.Getenv("LISTEN_FDS"))
+	}
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
+	failed := make(chan error)
+	for i := range count {
+		listener, err := net.FileListener(os.NewFile(uintptr(firstSocket+i), names[i]))
+		if err != nil {
+			log.Fatalf("socket %s: %v", names[i], err)
+		}
+		go func() { failed <- http.Serve(listener, nil) }()
+	}
+	fmt.Printf("serving on %q\n", names)
+	log.Fatal(<-failed)
+}
+
+func slow(w http.ResponseWriter, r *http.Request) {
+	pause(r)
+	fmt.Fprintln(w, "at last")
+}
+
+func stream(w http.ResponseWriter, r *http.Request) {
+	lines, _ := strconv.Atoi(r.FormValue("n"))
+	for i := range lines {
+		fmt.Fprintf(w, "line %d\n", i)
+		w.(http.Flusher).Flush()
+		pause(r)
+	}
+}
+
+func pause(r *http.Request) {
+	d, err := time.ParseDuration(r.FormValue("d"))
+	if err != nil {
+		d = time.Second
+	}
+	time.Sleep(d)
+}

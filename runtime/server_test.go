@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/integration/guests"
+	"github.com/wazelet/wazelet/runtime"
+)
+
+// freePort finds a port of the loopback that nobody uses now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serve starts a container of the web guest and returns its address.
+func (d *daemon) serve(pod string) (c runtime.Container, address string) {
+	d.t.Helper()
+	web, err := guests.Read(guestDir, "web")
+	d.must(err)
+	address = freePort(d.t)
+	c = d.create(d.pod(pod), d.pull("web:1", web), func(c *runtime.Config) {
+		c.Annotations = map[string]string{"wazelet.dev/listen": "http=tcp://" + address}
+	})
+	d.must(d.containers.Start(d.t.Context(), c.ID))
+	d.logged(c, `serving on ["http"]`)
+	return c, address
+}
+
+func get(client *http.Client, url string) (string, error) {
+	response, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
+}
+
+func TestAnOrdinaryServerServesMany(t *testing.T) {
+	d := newDaemon(t)
+	c, address := d.serve("web")
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 20}}
+	defer client.CloseIdleConnections()
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for n := range 20 {
+				path := fmt.Sprintf("/%d/%d", i, n)
+				if body, err := get(client, "http://"+address+path); err != nil || body != "hello from "+path+"\n" {
+					t.Errorf("%s: %q, %v", path, body, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	client.CloseIdleConnections()
+	began := time.Now()
+	d.must(d.containers.Stop(t.Context(), c.ID, time.Minute))
+	if c = d.ended(c.ID); c.ExitCode != 143 || time.Since(began) > 30*time.Second {
+		t.Errorf("stopped with %d after %s", c.ExitCode, time.Since(began))
+	}
+}
+
+func TestAPortInUseIsNamed(t *testing.T) {
+	d := newDaemon(t)
+	_, address := d.serve("first")
+	web, err := guests.Read(guestDir, "web")
+	d.must(err)
+	sb := d.pod("second")
+	_, err = d.containers.Create(t.Context(), sb.ID, runtime.Config{
+		Name: "main", ImageID: d.pull("web:1", web).ID, Annotations: map[string]string{"wazelet.dev/listen": address},
+	})
+	if !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("got %v", err)
+	}
+}
