@@ -161,8 +161,9 @@ func startTime(pid int) (uint64, error) {
 // anything.
 func parseStartTime(stat string) (uint64, error) {
 	const afterName = 22 - 3 // the third field is the first one here
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) <= afterName {
+	name := strings.LastIndexByte(stat, ')')
+	fields := strings.Fields(stat[name+1:])
+	if name < 0 || len(fields) <= afterName {
 		return 0, fmt.Errorf("process status %.64q: too short", stat)
 	}
 	return strconv.ParseUint(fields[afterName], 10, 64)

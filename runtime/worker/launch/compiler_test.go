@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package launch_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/runtime/engine"
+	"github.com/wazelet/wazelet/runtime/engine/enginetest"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
+)
+
+func compile(t *testing.T, o launch.CompilerOptions) (string, error) {
+	t.Helper()
+	o.WorkerPath, o.OutDir = workerPath, t.TempDir()
+	return o.OutDir, launch.Compiler(t.Context(), o)
+}
+
+// TestCompilerOutputIsRootsAndReadOnly: what containers will run must not
+// belong to the user that compiled it.
+func TestCompilerOutputIsRootsAndReadOnly(t *testing.T) {
+	dir, err := compile(t, launch.CompilerOptions{Module: open(t, guestPath)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := engine.ReadInfo(dir)
+	if err != nil || info.Runnable() != nil {
+		t.Fatalf("info %+v, %v", info, err)
+	}
+	var names []string
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(name, &st); err != nil {
+			return err
+		}
+		if st.Uid != 0 || st.Gid != 0 || st.Mode&0o022 != 0 || !d.IsDir() && st.Mode&0o7777 != 0o444 {
+			t.Errorf("%s: uid %d, gid %d, mode %o", name, st.Uid, st.Gid, st.Mode)
+		}
+		if !d.IsDir() {
+			names = append(names, filepath.Base(name))
+		}
+		return nil
+	})
+	if err != nil || len(names) != 3 {
+		t.Errorf("files %q, %v", names, err)
+	}
+	assertNoChildren(t)
+}
+
+func TestCompilerRefusesInItsWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		bytes []byte
+		want  string
+	}{
+		"no module": {[]byte("#!/bin/sh\n"), "not a WebAssembly module: it is a script"},
+		"component": {[]byte("\x00asm\x0d\x00\x01\x00"), "module is a WebAssembly component: "},
+		"truncated": {enginetest.Trap()[:60], "module is malformed: it is cut off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := compile(t, launch.CompilerOptions{Module: open(t, moduleFile(t, c.bytes))})
+			if !errdefs.IsInvalidArgument(err) || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+				t.Errorf("output %v, %v", entries, err)
+			}
+		})
+	}
+}
+
+func TestCompilerEndsWithItsContext(t *testing.T) {
+	late := errors.New("the pull was cancelled")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := launch.Compiler(ctx, launch.CompilerOptions{
+		WorkerPath: workerPath, Module: open(t, guestPath), OutDir: t.TempDir(),
+		Cgroup: func(int) error { cancel(late); return nil },
+	})
+	if !errors.Is(err, late) {
+		t.Errorf("got %v", err)
+	}
+	assertNoChildren(t)
+}
+
+// TestCompilerStaysInItsMemory gives a compiler less than its module needs.
+func TestCompilerStaysInItsMemory(t *testing.T) {
+	tree, err := cgroup.Open("cgroupfs", "/wazelet-test-launch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 24 << 20
+	group, err := tree.Create(tree.PodParent("compiler"), "c1", cgroup.Resources{MemoryLimit: limit, MemorySwapLimit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(group.Remove(context.Background()), tree.RemovePodParent("compiler")); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err = compile(t, launch.CompilerOptions{Module: open(t, guestPath), Memory: limit, Cgroup: group.Add})
+	if !errdefs.IsResourceExhausted(err) {
+		t.Errorf("got %v", err)
+	}
+	assertNoChildren(t)
+}
