@@ -41,20 +41,26 @@ func pushed(t *testing.T, image v1.Image) (ref string, stop func()) {
 	return ref, server.Close
 }
 
-// ofFiles is an image FROM scratch with one file at the root.
-func ofFiles(t *testing.T, file string, config v1.Config) v1.Image {
+// guest is the module of small commands.
+func guest(t *testing.T) []byte {
 	t.Helper()
 	content, err := os.ReadFile(guestModule)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return content
+}
+
+// ofFiles is an image FROM scratch with this program at /app.
+func ofFiles(t *testing.T, content []byte, config v1.Config) v1.Image {
+	t.Helper()
 	var layer bytes.Buffer
 	archive := tar.NewWriter(&layer)
 	for _, entry := range []struct {
 		header  tar.Header
 		content []byte
 	}{
-		{tar.Header{Typeflag: tar.TypeReg, Name: file, Mode: 0o644, Size: int64(len(content))}, content},
+		{tar.Header{Typeflag: tar.TypeReg, Name: "app", Mode: 0o755, Size: int64(len(content))}, content},
 		{tar.Header{Typeflag: tar.TypeDir, Name: "work/", Mode: 0o777}, nil},
 	} {
 		if err := archive.WriteHeader(&entry.header); err != nil {
@@ -85,12 +91,8 @@ func ofFiles(t *testing.T, file string, config v1.Config) v1.Image {
 }
 
 // ofModule is an artifact that is one module.
-func ofModule(t *testing.T) v1.Image {
+func ofModule(t *testing.T, content []byte) v1.Image {
 	t.Helper()
-	content, err := os.ReadFile(guestModule)
-	if err != nil {
-		t.Fatal(err)
-	}
 	image, err := mutate.Append(empty.Image, mutate.Addendum{
 		Layer:       static.NewLayer(content, "application/wasm"),
 		Annotations: map[string]string{"org.opencontainers.image.title": "guest.wasm"},
@@ -110,17 +112,17 @@ func must(file *v1.ConfigFile, err error) *v1.ConfigFile {
 
 func TestAnImageRunsAsItsConfigurationSays(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
-		ref, stop := pushed(t, ofFiles(t, "app.wasm", v1.Config{
-			Entrypoint: []string{"/app.wasm", "args"}, Cmd: []string{"env,LEVEL"},
+		ref, stop := pushed(t, ofFiles(t, guest(t), v1.Config{
+			Entrypoint: []string{"/app", "args"}, Cmd: []string{"env,LEVEL"},
 			Env: []string{"LEVEL=info"}, WorkingDir: "/work",
 		}))
 		got := u.run(t, "", ref)
-		if got.code != 0 || got.stdout != "args: /app.wasm args env,LEVEL\nenv,LEVEL: info\n" || got.stderr != "wazelet: pulling "+ref+"\n" {
+		if got.code != 0 || got.stdout != "args: /app args env,LEVEL\nenv,LEVEL: info\n" || got.stderr != "wazelet: pulling "+ref+"\n" {
 			t.Fatalf("%+v", got)
 		}
 		stop() // from here on it is in the store
 		got = u.run(t, "", "--env", "LEVEL=debug", ref, "env,LEVEL", "cwd", "write,here,x", "ls,/")
-		want := "args: /app.wasm args env,LEVEL cwd write,here,x ls,/\nenv,LEVEL: debug\ncwd: /work\nwrite,here,x: ok\nls,/: app.wasm dev proc work\n"
+		want := "args: /app args env,LEVEL cwd write,here,x ls,/\nenv,LEVEL: debug\ncwd: /work\nwrite,here,x: ok\nls,/: app dev proc work\n"
 		if got.code != 0 || got.stdout != want || got.stderr != "" {
 			t.Errorf("%+v, want %q", got, want)
 		}
@@ -136,7 +138,7 @@ func TestAnImageRunsAsItsConfigurationSays(t *testing.T) {
 
 func TestAnArtifactRuns(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
-		ref, _ := pushed(t, ofModule(t))
+		ref, _ := pushed(t, ofModule(t, guest(t)))
 		if got := u.run(t, "", ref, "args", "ls,/"); got.code != 0 || got.stdout != "args: /guest.wasm args ls,/\nls,/: dev guest.wasm proc\n" {
 			t.Errorf("%+v", got)
 		}
@@ -145,14 +147,14 @@ func TestAnArtifactRuns(t *testing.T) {
 
 func TestAnImageThatCannotRunSaysWhy(t *testing.T) {
 	u := newUser(t, 0)
-	absent, stop := pushed(t, ofFiles(t, "app.wasm", v1.Config{Entrypoint: []string{"/other.wasm"}}))
-	nothing, _ := pushed(t, ofFiles(t, "app.wasm", v1.Config{}))
+	absent, stop := pushed(t, ofFiles(t, guest(t), v1.Config{Entrypoint: []string{"/other"}}))
+	nothing, _ := pushed(t, ofFiles(t, guest(t), v1.Config{}))
 	for _, test := range []struct {
 		ref    string
 		code   int
 		stderr string
 	}{
-		{absent, 127, "wazelet: pulling " + absent + "\nwazelet: /other.wasm: "},
+		{absent, 127, "wazelet: pulling " + absent + "\nwazelet: /other: "},
 		{nothing, 126, "wazelet: pulling " + nothing + "\nwazelet: image "},
 		{strings.Replace(nothing, "guest:v1", "none:v1", 1), 127, "wazelet: pulling " + strings.Replace(nothing, "guest:v1", "none:v1", 1) + "\nwazelet: image "},
 	} {
@@ -172,7 +174,7 @@ func TestAnImageThatCannotRunSaysWhy(t *testing.T) {
 // TestTheRootOfAKilledRunIsRemovedByTheNext leaves a root behind on purpose.
 func TestTheRootOfAKilledRunIsRemovedByTheNext(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
-		ref, _ := pushed(t, ofFiles(t, "app.wasm", v1.Config{Entrypoint: []string{"/app.wasm"}}))
+		ref, _ := pushed(t, ofFiles(t, guest(t), v1.Config{Entrypoint: []string{"/app"}}))
 		r := u.begin(t, "args: ", ref, "args", "sleep,1h")
 		if got := len(rootsIn(t, u)); got != 1 {
 			t.Errorf("%d roots while one run runs", got)
