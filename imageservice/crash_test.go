@@ -22,6 +22,7 @@ const childEnv = "IMAGESERVICE_TEST_ACT"
 var childActs = map[string]func(args []string) int{
 	"pull":     childPull,
 	"rootless": childRootless,
+	"full":     childFull,
 }
 
 // childPull pulls args[1] into the store args[0].
