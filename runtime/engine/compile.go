@@ -20,7 +20,7 @@ import (
 )
 
 // Compile compiles a module into dir, an empty directory: wazero's cache
-// entry, a copy of the module, and its Info. A module that is none, that asks
+// entry, the machine code by itself, a copy of the module, and its Info. A module that is none, that asks
 // for what this host does not have, or that has nothing to run is refused with
 // a *spec.Failure of class Invalid whose text is for the module's author.
 //
@@ -39,7 +39,7 @@ func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
 	if err != nil {
 		return info, err
 	}
-	if err := compileInto(ctx, cache, wasm, o); err != nil {
+	if err := compileInto(ctx, cache, wasm, o, dir); err != nil {
 		return info, errors.Join(err, cache.Close(ctx))
 	}
 	if err := cache.Close(ctx); err != nil {
@@ -72,7 +72,7 @@ func findEntry(dir string) (string, error) {
 
 // compileInto compiles the module and checks that its imports fit the host's
 // functions, so that no pod finds out only when it starts.
-func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte, o *outline) error {
+func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte, o *outline, dir string) error {
 	rt := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(cache, 0))
 	defer rt.Close(ctx)
 	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
@@ -84,7 +84,10 @@ func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte
 	if start := module.ExportedFunctions()["_start"]; signature(start) != "()" {
 		return spec.Failf(spec.Invalid, "module exports _start as %s, but a command's takes and returns nothing", signature(start))
 	}
-	return checkImports(ctx, rt, module)
+	if err := checkImports(ctx, rt, module); err != nil {
+		return err
+	}
+	return writeCode(dir, module)
 }
 
 // checkImports compares the types of imported functions with the host's. That

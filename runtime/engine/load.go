@@ -64,6 +64,10 @@ func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
+	if err := shareCode(dir, compiled); err != nil {
+		rt.Close(ctx)
+		return nil, corrupt(err)
+	}
 	return &Module{runtime: rt, compiled: compiled}, nil
 }
 

@@ -54,7 +54,7 @@ func TestCompilerOutputIsRootsAndReadOnly(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || len(names) != 3 {
+	if err != nil || len(names) != 4 {
 		t.Errorf("files %q, %v", names, err)
 	}
 	assertNoChildren(t)
