@@ -3,6 +3,7 @@
 package wasi
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,6 +78,14 @@ func newClock() (clock, error) {
 		return clock{}, err
 	}
 	return clock{start: time.Now(), mono: ts.Nano()}, nil
+}
+
+// until is the time left to a deadline, in nanoseconds; false for noDeadline.
+func (c clock) until(deadline uint64) (int64, bool) {
+	if deadline == noDeadline {
+		return 0, false
+	}
+	return int64(min(deadline-min(deadline, c.now()), math.MaxInt64)), true
 }
 
 func (c clock) now() uint64 { return uint64(c.mono + int64(time.Since(c.start))) }

@@ -40,6 +40,9 @@ type Descriptor struct {
 	nonblock bool
 	noNowait atomic.Bool
 
+	// recvTimeout and sendTimeout bound waits of a blocking guest, in nanoseconds; 0: they do not.
+	recvTimeout, sendTimeout atomic.Int64
+
 	listening bool
 	// undeclared listeners behave as what the guest turns out to expect: see Accept.
 	undeclared atomic.Bool

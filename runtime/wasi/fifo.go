@@ -2,11 +2,7 @@
 
 package wasi
 
-import (
-	"encoding/binary"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // open opens a path without waiting for the other end of a FIFO, with one exception: one without a
 // reader cannot be opened for writing that way (ENXIO). A guest that did not ask for that error waits.
@@ -32,41 +28,26 @@ func (d *Descriptor) isFIFO(path string, how int) bool {
 }
 
 // awaitReader opens a FIFO for writing when somebody opens it for reading. No event announces a
-// reader that itself waits in open, so a thread of its own waits there, while the guest's waits in the
-// poller. When the guest is to end, the FIFO is opened for reading to let that thread go.
+// reader that itself waits in open, so this waits in open too, beside the guest's thread. When the
+// guest is to end, opening the FIFO for reading ends that.
 func (d *Descriptor) awaitReader(path string, how int) (int, Errno) {
-	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return -1, ErrnoOf(err)
-	}
-	type result struct {
-		fd    int
-		errno Errno
-	}
-	opened := make(chan result, 1)
-	go func() {
-		fd, errno := d.resolve(path, how&^unix.O_NONBLOCK, createMode(how))
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		_, _ = unix.Write(done, one[:])
-		opened <- result{fd, errno} // from here on, done is the guest thread's to close
-	}()
-	interrupted := d.sys.wait(done, unix.POLLIN)
+	fd, errno, reader := -1, ESUCCESS, -1
+	interrupted := d.sys.beside(func() {
+		fd, errno = d.resolve(path, how&^unix.O_NONBLOCK, createMode(how))
+	}, func() bool {
+		r, errno := d.resolve(path, unix.O_RDONLY|unix.O_NONBLOCK|how&unix.O_NOFOLLOW, 0)
+		reader = r
+		return errno == ESUCCESS // else it was moved away
+	})
 	if interrupted != ESUCCESS {
-		reader, errno := d.resolve(path, unix.O_RDONLY|unix.O_NONBLOCK|how&unix.O_NOFOLLOW, 0)
-		if errno != ESUCCESS {
-			return -1, interrupted // it was moved away; the thread ends with the process
+		if reader >= 0 {
+			_ = unix.Close(reader)
+			_ = unix.Close(fd)
 		}
-		defer unix.Close(reader)
-	}
-	r := <-opened
-	_ = unix.Close(done)
-	switch {
-	case r.errno != ESUCCESS:
-		return -1, r.errno
-	case interrupted != ESUCCESS:
-		_ = unix.Close(r.fd)
 		return -1, interrupted
 	}
-	return r.fd, ErrnoOf(unix.SetNonblock(r.fd, true))
+	if errno != ESUCCESS {
+		return -1, errno
+	}
+	return fd, ErrnoOf(unix.SetNonblock(fd, true))
 }

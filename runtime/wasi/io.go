@@ -21,7 +21,7 @@ func (d *Descriptor) Read(v *Vectors) (int, Errno) {
 		if errno != EAGAIN || !d.blocking() {
 			return n, errno
 		}
-		if errno := d.sys.wait(d.fd, unix.POLLIN); errno != ESUCCESS {
+		if errno := d.await(unix.POLLIN); errno != ESUCCESS {
 			return 0, errno
 		}
 	}
@@ -56,7 +56,7 @@ func (d *Descriptor) Write(v *Vectors) (int, Errno) {
 		done += n
 		v.advance(n)
 		if errno == EAGAIN && d.blocking() {
-			if errno = d.sys.wait(d.fd, unix.POLLOUT); errno == ESUCCESS {
+			if errno = d.await(unix.POLLOUT); errno == ESUCCESS {
 				continue
 			}
 		}

@@ -133,13 +133,9 @@ func (p *Poller) addRealtime(at uint64) (int, Errno) {
 // Wait returns when at least one thing is ready. EINTR: the guest is to end.
 func (p *Poller) Wait() Errno {
 	for {
-		timeout, ok := p.timeout()
-		var ts *unix.Timespec
-		if ok {
-			t := unix.NsecToTimespec(timeout)
-			ts = &t
-		}
-		if errno := p.sys.sleep(p.fds, ts); errno != ESUCCESS {
+		timeout, bounded := p.timeout()
+		left := unix.NsecToTimespec(timeout)
+		if errno := p.sys.sleep(p.fds, &left, bounded); errno != ESUCCESS {
 			return errno
 		}
 		if p.collect() {
@@ -157,11 +153,7 @@ func (p *Poller) timeout() (int64, bool) {
 	for i := range p.items {
 		first = min(first, p.items[i].deadline)
 	}
-	if first == noDeadline {
-		return 0, false
-	}
-	now := p.sys.clock.now()
-	return int64(min(first-min(first, now), math.MaxInt64)), true
+	return p.sys.clock.until(first)
 }
 
 // collect marks what is ready.

@@ -24,17 +24,18 @@ func sockaddrLen(trap uintptr, addr *unix.RawSockaddrAny) uint32 {
 	return unix.SizeofSockaddrAny
 }
 
-// rawSockaddr puts an address into the kernel's form.
-func rawSockaddr(addr netip.AddrPort, into *unix.RawSockaddrAny) {
+// rawSockaddr puts an address into the kernel's form and returns its length.
+func rawSockaddr(addr netip.AddrPort, into *unix.RawSockaddrAny) int {
 	if addr.Addr().Is4() {
 		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(into))
 		sa.Family, sa.Addr = unix.AF_INET, addr.Addr().As4()
 		sa.Port = networkOrder(addr.Port())
-		return
+		return unix.SizeofSockaddrInet4
 	}
 	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(into))
 	sa.Family, sa.Addr = unix.AF_INET6, addr.Addr().As16()
 	sa.Port = networkOrder(addr.Port())
+	return unix.SizeofSockaddrInet6
 }
 
 // addrPort reads an address in the kernel's form; invalid for other families than IP.

@@ -74,7 +74,7 @@ func (d *Descriptor) Accept(flags FDFlags) (*Descriptor, Errno) {
 			if !d.blocking() && !d.undeclared.Load() {
 				return nil, EAGAIN
 			}
-			if errno := d.sys.wait(d.fd, unix.POLLIN); errno != ESUCCESS {
+			if errno := d.await(unix.POLLIN); errno != ESUCCESS {
 				return nil, errno
 			}
 		default:
@@ -125,7 +125,7 @@ func (d *Descriptor) recv(v *Vectors, flags RecvFlags, from *unix.RawSockaddrAny
 		n += got
 		switch {
 		case errno == EAGAIN && d.blocking():
-			if errno := d.sys.wait(d.fd, unix.POLLIN); errno != ESUCCESS {
+			if errno := d.await(unix.POLLIN); errno != ESUCCESS {
 				return n, false, errno
 			}
 		case errno != ESUCCESS:
@@ -151,7 +151,7 @@ func (d *Descriptor) send(v *Vectors, to *unix.RawSockaddrAny) (n int, errno Err
 		sent, _, errno := d.message(unix.SYS_SENDMSG, v, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, to)
 		n += sent
 		if errno == EAGAIN && d.blocking() {
-			if errno := d.sys.wait(d.fd, unix.POLLOUT); errno != ESUCCESS {
+			if errno := d.await(unix.POLLOUT); errno != ESUCCESS {
 				return n, errno
 			}
 			continue

@@ -2,28 +2,62 @@
 
 package wasi
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
 
-// wait sleeps until one of the events is there on fd (errors and hang-ups always count) or the guest
-// is interrupted (EINTR).
-func (s *System) wait(fd int, events int16) Errno {
+	"golang.org/x/sys/unix"
+)
+
+// forever is the timeout of a wait that has none.
+const forever = time.Duration(0)
+
+// wait sleeps until one of the events is there on fd (errors and hang-ups always count), the timeout
+// is over (EAGAIN) or the guest is interrupted (EINTR).
+func (s *System) wait(fd int, events int16, timeout time.Duration) Errno {
 	fds := [2]unix.PollFd{
 		{Fd: int32(s.wake), Events: unix.POLLIN},
 		{Fd: int32(fd), Events: events},
 	}
+	if timeout == forever {
+		return s.waitUntil(fds[:], noDeadline)
+	}
+	return s.waitUntil(fds[:], saturatingAdd(s.clock.now(), uint64(timeout)))
+}
+
+func (s *System) waitUntil(fds []unix.PollFd, deadline uint64) Errno {
 	for {
-		if errno := s.sleep(fds[:], nil); errno != ESUCCESS {
+		var left unix.Timespec
+		timeout, bounded := s.clock.until(deadline)
+		if bounded {
+			left = unix.NsecToTimespec(timeout)
+		}
+		if errno := s.sleep(fds, &left, bounded); errno != ESUCCESS {
 			return errno
 		}
-		if fds[1].Revents != 0 {
+		switch {
+		case fds[1].Revents != 0:
 			return ESUCCESS
+		case bounded && timeout == 0:
+			return EAGAIN
 		}
 	}
 }
 
+// await waits for an event on the descriptor as long as the guest allows (SO_RCVTIMEO, SO_SNDTIMEO).
+func (d *Descriptor) await(event int16) Errno {
+	timeout := &d.recvTimeout
+	if event == unix.POLLOUT {
+		timeout = &d.sendTimeout
+	}
+	return d.sys.wait(d.fd, event, time.Duration(timeout.Load()))
+}
+
 // sleep is one ppoll; fds[0] is the wake descriptor. A signal ends it like a time-out does: callers
 // look at their conditions again. EINTR means that the guest is to end.
-func (s *System) sleep(fds []unix.PollFd, timeout *unix.Timespec) Errno {
+func (s *System) sleep(fds []unix.PollFd, timeout *unix.Timespec, bounded bool) Errno {
+	if !bounded {
+		timeout = nil
+	}
 	s.sleeping.Add(1)
 	_, err := unix.Ppoll(fds, timeout, nil)
 	s.sleeping.Add(-1)

@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
-	"sync/atomic"
 	"testing"
 
 	"github.com/wazelet/wazelet/runtime/wasi"
@@ -58,8 +56,10 @@ func FuzzCalls(f *testing.F) {
 				// What it is asked for it takes from the disk.
 				args[1], args[2] = args[1]%(1<<20), args[2]%(1<<20)
 			}
-			errno, err := endWhenAsleep(s, func() (wasi.Errno, error) {
-				return c.Call(fn.Module+"."+fn.Name, args...)
+			var errno wasi.Errno
+			err := wasitest.EndWhenAsleep(s, func() (err error) {
+				errno, err = c.Call(fn.Module+"."+fn.Name, args...)
+				return err
 			})
 			if err != nil {
 				return // the guest's end: proc_exit, or a wait that was interrupted
@@ -69,24 +69,4 @@ func FuzzCalls(f *testing.F) {
 			}
 		}
 	})
-}
-
-// endWhenAsleep makes a call and interrupts the guest if it waits.
-func endWhenAsleep(s *wasi.System, call func() (wasi.Errno, error)) (wasi.Errno, error) {
-	var done atomic.Bool
-	watch := make(chan struct{})
-	go func() {
-		defer close(watch)
-		for ; !done.Load(); goruntime.Gosched() {
-			if s.Sleeping() > 0 {
-				s.Interrupt(1)
-				return
-			}
-		}
-	}()
-	defer func() {
-		done.Store(true)
-		<-watch
-	}()
-	return call()
 }

@@ -19,6 +19,9 @@ type Import struct {
 // MemoryPages is the size of an assembled module's memory, in pages of 64 KiB.
 const MemoryPages = 2
 
+// Assemble is the module NewCaller instantiates.
+func Assemble(imports []Import) []byte { return assemble(imports, MemoryPages) }
+
 // assemble makes a module that exports, for each import, a function "module.name" that calls it, and
 // pages of memory; with none it has no memory at all. It follows the binary format of the WebAssembly core specification, section 5.
 func assemble(imports []Import, pages int) []byte {

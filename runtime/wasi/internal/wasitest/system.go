@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	goruntime "runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,4 +65,24 @@ func AwaitSleep(tb testing.TB, s *wasi.System) {
 			tb.Fatal("the guest does not sleep")
 		}
 	}
+}
+
+// EndWhenAsleep makes a call and interrupts the guest if it waits.
+func EndWhenAsleep(s *wasi.System, call func() error) error {
+	var done atomic.Bool
+	watch := make(chan struct{})
+	go func() {
+		defer close(watch)
+		for ; !done.Load(); goruntime.Gosched() {
+			if s.Sleeping() > 0 {
+				s.Interrupt(1)
+				return
+			}
+		}
+	}()
+	defer func() {
+		done.Store(true)
+		<-watch
+	}()
+	return call()
 }
