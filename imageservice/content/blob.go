@@ -13,7 +13,6 @@ import (
 	"slices"
 
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -67,11 +66,14 @@ func (s *Store) path(dgst digest.Digest) string {
 	return filepath.Join(s.dir, "blobs", dgst.Algorithm().String(), dgst.Encoded())
 }
 
+// ingestOf names the transfer of a blob, the same for all that fetch it.
+func ingestOf(desc ocispec.Descriptor) string { return "blob-" + desc.Digest.String() }
+
 // Fetch stores the blob desc, reading it from what open returns unless it is there already. The context must carry a
 // lease. Bytes that are not desc's are refused with a *MismatchError and never become a blob.
 func (s *Store) Fetch(ctx context.Context, desc ocispec.Descriptor, open func(context.Context) (io.ReadCloser, error)) (err error) {
 	ctx = Context(ctx)
-	w, err := content.OpenWriter(ctx, s.blobs, content.WithRef(remotes.MakeRefKey(ctx, desc)), content.WithDescriptor(desc))
+	w, err := content.OpenWriter(ctx, s.blobs, content.WithRef(ingestOf(desc)), content.WithDescriptor(desc))
 	if errdefs.IsAlreadyExists(err) {
 		return nil
 	}

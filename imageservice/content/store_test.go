@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -132,7 +131,7 @@ func TestFetchGoesOn(t *testing.T) {
 	defer release()
 	body := "the whole of it"
 	desc := descriptorOf(body)
-	w, err := content.OpenWriter(held, s.blobs, content.WithRef(remotes.MakeRefKey(held, desc)), content.WithDescriptor(desc))
+	w, err := content.OpenWriter(held, s.blobs, content.WithRef(ingestOf(desc)), content.WithDescriptor(desc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +221,7 @@ func TestRecoverTakesBackWhatWasUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := descriptorOf("half")
-	w, err := content.OpenWriter(held, s.blobs, content.WithRef(remotes.MakeRefKey(held, half)), content.WithDescriptor(half))
+	w, err := content.OpenWriter(held, s.blobs, content.WithRef(ingestOf(half)), content.WithDescriptor(half))
 	if err != nil {
 		t.Fatal(err)
 	}
