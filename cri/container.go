@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
@@ -126,7 +127,8 @@ func (s containerService) UpdateContainerResources(ctx context.Context, r *runti
 	if err != nil {
 		return nil, err
 	}
-	if err := s.runtime.UpdateResources(ctx, c.ID, mergeResources(c.Config.Resources, update)); err != nil {
+	merge := func(now cgroup.Resources) cgroup.Resources { return mergeResources(now, update) }
+	if err := s.runtime.UpdateResources(ctx, c.ID, merge); err != nil {
 		return nil, err
 	}
 	return &runtimeapi.UpdateContainerResourcesResponse{}, nil

@@ -5,7 +5,10 @@ package runtime
 import (
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
+
+	"github.com/moby/sys/signal"
 
 	"github.com/wazelet/wazelet/cgroup"
 )
@@ -44,7 +47,7 @@ type Config struct {
 	Stdin          bool     `json:"stdin,omitempty"`
 	StdinOnce      bool     `json:"stdin_once,omitempty"`
 	TTY            bool     `json:"tty,omitempty"`
-	StopSignal     string   `json:"stop_signal,omitempty"`
+	StopSignal     string   `json:"stop_signal,omitempty"`      // "" is the image's
 	MemoryGrowFail bool     `json:"memory_grow_fail,omitempty"` // growth past the limit fails in the guest instead of an OOM kill
 }
 
@@ -143,6 +146,19 @@ func (c Config) argv(entrypoint, cmd []string) []string {
 	default:
 		return slices.Concat(entrypoint, cmd)
 	}
+}
+
+// stopSignal is what asks the container to end. A worker obeys the signals that
+// programs are told to end by; any other would be lost on it.
+func (c Config) stopSignal() syscall.Signal {
+	asked, err := signal.ParseSignal(c.StopSignal)
+	switch asked {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGKILL:
+		if err == nil {
+			return asked
+		}
+	}
+	return syscall.SIGTERM
 }
 
 // logFile is the absolute path of the container's log, "" when it has none.

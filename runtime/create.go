@@ -85,7 +85,7 @@ func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img i
 	if err != nil {
 		return nil, err
 	}
-	config.ImageID = img.ID
+	config.ImageID, config.StopSignal = img.ID, first(config.StopSignal, img.StopSignal)
 	n := Container{
 		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
 		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,

@@ -60,7 +60,8 @@ func (c *Controller) openGate(ctx context.Context, e *entry) error {
 	return err
 }
 
-// Stop ends a container: SIGTERM, then SIGKILL when the grace period is over.
+// Stop ends a container: its stop signal (SIGTERM unless the pod or its image
+// names another), then SIGKILL when the grace period is over.
 // A container that has ended stays so; an unknown id is ErrNotFound.
 func (c *Controller) Stop(ctx context.Context, id string, grace time.Duration) error {
 	e, err := c.store.get(id)
@@ -77,7 +78,7 @@ func (c *Controller) stopEntry(ctx context.Context, e *entry, grace time.Duratio
 		return nil
 	}
 	if grace > 0 {
-		if err := e.signal(syscall.SIGTERM); err != nil {
+		if err := e.signal(e.container().Config.stopSignal()); err != nil {
 			return fmt.Errorf("container %s: stop: %w", e.container().ID, err)
 		}
 		if ended, err := waitExit(ctx, e, grace); ended || err != nil {

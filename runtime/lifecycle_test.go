@@ -73,6 +73,20 @@ func TestStopEndsASpinningGuestAtOnce(t *testing.T) {
 	d.must(d.containers.Stop(t.Context(), c.ID, 0))
 }
 
+func TestTheStopSignalIsThePodsOwn(t *testing.T) {
+	d := newDaemon(t)
+	sb := d.pod("signals")
+	img := d.pull("pause:1", tiny.Pause("up\n"))
+	for signal, code := range map[string]int32{"": 143, "SIGQUIT": 131, "USR1": 138, "SIGRTMIN+3": 143, "nonsense": 143} {
+		c := d.create(sb, img, func(c *runtime.Config) { c.Name, c.StopSignal = "c"+signal, signal })
+		d.must(d.containers.Start(t.Context(), c.ID))
+		d.must(d.containers.Stop(t.Context(), c.ID, time.Minute))
+		if c = d.ended(c.ID); c.ExitCode != code {
+			t.Errorf("%q: exit code %d, want %d", signal, c.ExitCode, code)
+		}
+	}
+}
+
 func TestMemoryBeyondTheLimitIsOOMKilled(t *testing.T) {
 	d := newDaemon(t)
 	c := d.create(d.pod("hog"), d.pull("hog:1", tiny.Hog()), func(c *runtime.Config) {

@@ -47,17 +47,22 @@ func (c *Controller) Stats(ctx context.Context, id string) (Stats, error) {
 	return s, nil
 }
 
-// UpdateResources changes a live container's limits in place.
-func (c *Controller) UpdateResources(_ context.Context, id string, r cgroup.Resources) error {
+// UpdateResources changes a live container's limits in place: change makes the
+// new ones from those in force. Updates of one container follow each other.
+func (c *Controller) UpdateResources(_ context.Context, id string, change func(cgroup.Resources) cgroup.Resources) error {
 	e, err := c.store.get(id)
 	if err != nil {
 		return err
 	}
-	if err := e.container().requireState("update", StateCreated, StateStarting, StateRunning); err != nil {
+	e.operation.Lock()
+	defer e.operation.Unlock()
+	n := e.container()
+	if err := n.requireState("update", StateCreated, StateStarting, StateRunning); err != nil {
 		return err
 	}
+	r := change(n.Config.Resources)
 	if err := e.group.Update(r); err != nil {
-		return fmt.Errorf("container %s: update: %w", id, err)
+		return fmt.Errorf("container %s: update: %w", n.ID, err)
 	}
 	_, err = c.store.update(e, func(n *Container) error {
 		n.Config.Resources = r
