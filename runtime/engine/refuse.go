@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
@@ -41,10 +42,15 @@ func refuseFeature(name string) error {
 }
 
 // Shapes of wazero's errors that mean an extension it was not given or does
-// not know.
+// not know. Workers import this package and never compile: they must not pay
+// for the patterns.
 var (
-	disabled      = regexp.MustCompile(`feature "([a-z0-9-]+)" is disabled`)
-	unknownOpcode = regexp.MustCompile(`invalid instruction 0x([0-9a-f]{1,2})\b`)
+	disabled = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`feature "([a-z0-9-]+)" is disabled`)
+	})
+	unknownOpcode = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`invalid instruction 0x([0-9a-f]{1,2})\b`)
+	})
 )
 
 // opcodeFeatures are the instructions of extensions wazero has no name for.
@@ -64,7 +70,7 @@ var hints = []string{"relaxed-simd", "wide-arithmetic", "exception-handling", "a
 // where it can be told.
 func refuseCompile(err error, o *outline) error {
 	text := err.Error()
-	if m := disabled.FindStringSubmatch(text); m != nil {
+	if m := disabled().FindStringSubmatch(text); m != nil {
 		switch m[1] {
 		case "exception-handling":
 			return refuseFeature(featureExceptions)
@@ -73,7 +79,7 @@ func refuseCompile(err error, o *outline) error {
 		}
 		return refuseFeature(m[1])
 	}
-	if m := unknownOpcode.FindStringSubmatch(text); m != nil && opcodeFeatures[m[1]] != "" {
+	if m := unknownOpcode().FindStringSubmatch(text); m != nil && opcodeFeatures[m[1]] != "" {
 		return refuseFeature(opcodeFeatures[m[1]])
 	}
 	reason := truncate(firstLine(text), maxTrap)

@@ -69,7 +69,3 @@ func exitOf(err error) (uint32, error) {
 	}
 	return 0, newTrap(err)
 }
-
-// Interrupt ends the guest with the exit code at its next host call, or in the
-// one it waits in. A guest that computes goes on: its process must end.
-func (i *Instance) Interrupt(code uint32) { i.system.Interrupt(code) }

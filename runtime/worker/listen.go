@@ -3,7 +3,6 @@
 package worker
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -34,27 +33,27 @@ func openListeners(list []spec.Listener) (opened sockets, err error) {
 
 func openListener(l spec.Listener) (*os.File, error) {
 	if strings.HasPrefix(l.Network, "udp") {
-		conn, err := net.ListenPacket(l.Network, l.Address)
+		address, err := net.ResolveUDPAddr(l.Network, l.Address)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := net.ListenUDP(l.Network, address)
 		if err != nil {
 			return nil, err
 		}
 		defer conn.Close()
-		udp, ok := conn.(*net.UDPConn)
-		if !ok {
-			return nil, fmt.Errorf("not a UDP socket")
-		}
-		return udp.File()
+		return conn.File()
 	}
-	listener, err := net.Listen(l.Network, l.Address)
+	address, err := net.ResolveTCPAddr(l.Network, l.Address)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.ListenTCP(l.Network, address)
 	if err != nil {
 		return nil, err
 	}
 	defer listener.Close()
-	tcp, ok := listener.(*net.TCPListener)
-	if !ok {
-		return nil, fmt.Errorf("not a TCP socket")
-	}
-	return tcp.File()
+	return listener.File()
 }
 
 // cause leaves out what net says again of the address.

@@ -66,7 +66,7 @@ func (o *CompilerOptions) run(ctx context.Context, out *os.File, uid int) (err e
 		return err
 	}
 	defer null.Close()
-	p, conn, err := start(ctx, child{
+	p, conn, closeConn, err := start(ctx, child{
 		path: o.WorkerPath, mode: "compile", rootless: o.Rootless, env: compilerEnv(o.Memory),
 		files: []*os.File{null, null, null, nil},
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET,
@@ -74,8 +74,8 @@ func (o *CompilerOptions) run(ctx context.Context, out *os.File, uid int) (err e
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	defer func() { err = errors.Join(err, p.Kill(context.WithoutCancel(ctx))) }()
+	defer closeConn()
+	defer func() { err = errors.Join(err, p.end(ctx)) }()
 	if o.Cgroup != nil {
 		if err := o.Cgroup(p.Pid); err != nil {
 			return fmt.Errorf("compiler's cgroup: %w", err)

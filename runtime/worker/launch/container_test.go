@@ -278,3 +278,25 @@ func TestCgroupComesBeforeEverything(t *testing.T) {
 	}
 	assertNoChildren(t)
 }
+
+// TestCrashOfTheWorkerItself leaves the Go runtime's words where the record
+// would be.
+func TestCrashOfTheWorkerItself(t *testing.T) {
+	c := define(t, moduleFile(t, enginetest.Spin("spinning\n")))
+	c.start()
+	c.awaitLog()
+	if err := c.process.Signal(unix.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.process.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(c.path("exit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit, err := spec.ParseExit(raw)
+	if err != nil || exit.Code != 134 || exit.Message != "worker crashed: SIGABRT: abort" {
+		t.Errorf("exit %+v, %v; file %.300q", exit, err, raw)
+	}
+}

@@ -56,17 +56,17 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		return nil, err
 	}
 	defer closeFiles()
-	p, conn, err := start(ctx, child{
+	p, conn, closeConn, err := start(ctx, child{
 		path: o.WorkerPath, mode: "container", env: containerEnv, netns: o.NetNS, rootless: o.Spec.Rootless, files: files,
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer closeConn()
 	defer func() {
 		if err != nil {
-			err = errors.Join(p.explain(ctx, err), p.Kill(context.WithoutCancel(ctx)))
+			err = errors.Join(p.explain(ctx, err), p.end(ctx))
 		}
 	}()
 	if o.Cgroup != nil {
@@ -170,20 +170,20 @@ type child struct {
 
 // start starts a child and returns it with the daemon's end of the set-up
 // socket, whose calls end with ctx.
-func start(ctx context.Context, c child) (_ *Process, _ *net.UnixConn, err error) {
+func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, closeConn func(), err error) {
 	conn, theirs, err := socketPair()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer theirs.Close()
 	c.files[spec.SetupFD] = theirs
-	p, err := c.spawn()
-	if err != nil {
+	if p, err = c.spawn(); err != nil {
 		conn.Close()
-		return nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
+		return nil, nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
 	}
-	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return p, conn, nil
+	// A deadline in the past ends any read or write at once.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return p, conn, func() { stop(); conn.Close() }, nil
 }
 
 func socketPair() (*net.UnixConn, *os.File, error) {
@@ -230,7 +230,7 @@ func (c *child) spawn() (*Process, error) {
 	p := &Process{Pid: process.Pid, pidfd: pidfd}
 	_ = process.Release()
 	if p.StartTime, err = startTime(p.Pid); err != nil {
-		return nil, errors.Join(err, p.Kill(context.Background()))
+		return nil, errors.Join(err, p.end(context.Background()))
 	}
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -84,6 +85,18 @@ func (p *Process) Kill(ctx context.Context) error {
 	}
 	_, err := p.Wait(ctx)
 	return err
+}
+
+// endTimeout bounds the wait for a killed process. Only the kernel can hold one
+// longer, as with a network file system that does not answer.
+const endTimeout = 30 * time.Second
+
+// end kills the process and waits for it even when ctx is over.
+func (p *Process) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), endTimeout,
+		fmt.Errorf("worker %d: killed, but not gone after %s", p.Pid, endTimeout))
+	defer cancel()
+	return p.Kill(ctx)
 }
 
 // Wait waits for the process's end, reaps it when it is a child, and returns

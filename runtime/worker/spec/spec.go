@@ -20,10 +20,7 @@
 // without a record: nothing half-made stays behind.
 package spec
 
-import (
-	"path"
-	"time"
-)
+import "path"
 
 // File descriptors a worker process is started with. Descriptors 0 to 2 are
 // /dev/null, or the caller's own stdio for a foreground run.
@@ -102,7 +99,7 @@ type ModuleFile struct {
 
 // Path returns where the module is shown: a file at the root, whatever
 // directories the name may carry.
-func (m *ModuleFile) Path() string { return "/" + path.Base(path.Clean("/"+m.Name)) }
+func (m *ModuleFile) Path() string { return path.Join("/", path.Base(path.Clean("/"+m.Name))) }
 
 // Mount types that the worker makes itself; any other type is a file system
 // the kernel mounts with the given source and options.
@@ -154,20 +151,3 @@ type Compile struct {
 
 // Ready says that the module is loaded and that Start opens the gate.
 type Ready struct{}
-
-// Exit reasons as the CRI shows them.
-const (
-	ReasonCompleted = "Completed"
-	ReasonError     = "Error"
-)
-
-// Exit is the record a worker leaves when its guest has ended, one JSON
-// object written at offset 0 of ExitFD in a single write. A worker that is
-// gone without a record was killed.
-type Exit struct {
-	Code       int32     // as a shell would show it: 0 to 255
-	Reason     string    // ReasonCompleted or ReasonError
-	Message    string    // why, for a person: the first line of a trap; "" for a plain exit
-	StartedAt  time.Time // when the gate opened
-	FinishedAt time.Time
-}
