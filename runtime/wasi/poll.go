@@ -25,8 +25,9 @@ type Poller struct {
 	fds   []unix.PollFd // fds[0] is the wake descriptor
 	ready bool          // something is ready without asking the kernel
 	// realtime is a timerfd on the settable clock, made when first needed: a wait until a moment of
-	// that clock must follow when the clock is set. -1 before.
-	realtime int
+	// that clock must follow when the clock is set.
+	realtime    int
+	hasRealtime bool
 }
 
 // item is one thing waited for.
@@ -41,10 +42,8 @@ const noDeadline = math.MaxUint64
 
 // Poller is an empty poller; Release gives it back. Reusing them keeps polling free of allocation.
 func (s *System) Poller() *Poller {
-	p, ok := s.pollers.Get().(*Poller)
-	if !ok {
-		p = &Poller{sys: s, realtime: -1}
-	}
+	p := s.pollers.Get()
+	p.sys = s
 	p.fds = append(p.fds[:0], unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
 	p.items, p.ready = p.items[:0], false
 	return p
@@ -52,10 +51,10 @@ func (s *System) Poller() *Poller {
 
 // Release gives the poller back.
 func (p *Poller) Release() {
-	if p.realtime >= 0 {
-		// Rare enough not to keep: the pool would leak it.
+	if p.hasRealtime {
+		// Rare enough not to keep.
 		_ = unix.Close(p.realtime)
-		p.realtime = -1
+		p.hasRealtime = false
 	}
 	p.sys.pollers.Put(p)
 }
@@ -111,7 +110,7 @@ func saturatingAdd(a, b uint64) uint64 {
 
 // addRealtime waits with a timerfd of its own: a second such timer in one poll is rare.
 func (p *Poller) addRealtime(at uint64) (int, Errno) {
-	if p.realtime >= 0 {
+	if p.hasRealtime {
 		// The earlier of two would do for waking, but each must be told apart: compare by time left.
 		now, _ := p.sys.Now(ClockRealtime)
 		return p.put(item{deadline: saturatingAdd(p.sys.clock.now(), at-min(at, now))}), ESUCCESS
@@ -120,7 +119,7 @@ func (p *Poller) addRealtime(at uint64) (int, Errno) {
 	if err != nil {
 		return 0, ErrnoOf(err)
 	}
-	p.realtime = fd
+	p.realtime, p.hasRealtime = fd, true
 	at = min(max(at, 1), math.MaxInt64) // a zero would disarm it
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}
 	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {

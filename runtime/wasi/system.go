@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/wasi/internal/freelist"
 )
 
 // System is one guest's WASI host: its descriptors, arguments, clocks and the poller it sleeps in.
@@ -20,7 +22,7 @@ type System struct {
 	table     table
 	openat2   bool
 	clock     clock
-	pollers   sync.Pool
+	pollers   freelist.List[Poller]
 	sleeping  atomic.Int32
 	wakeups   atomic.Uint64
 

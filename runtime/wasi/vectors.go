@@ -3,29 +3,30 @@
 package wasi
 
 import (
-	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/wasi/internal/freelist"
 )
 
 // Vectors are the buffers of one read or write, in the form the kernel takes them: the bytes go
-// straight between the kernel and the guest's memory. They come from a pool; Release returns them.
+// straight between the kernel and the guest's memory. They come from a list; Release returns them.
 type Vectors struct {
 	iov         [MaxVectors]unix.Iovec
 	first, next int // iov[first:next] is still to be done
 }
 
-var vectorsPool = sync.Pool{New: func() any { return new(Vectors) }}
+var freeVectors freelist.List[Vectors]
 
 // NewVectors is an empty list of buffers.
-func NewVectors() *Vectors { return vectorsPool.Get().(*Vectors) }
+func NewVectors() *Vectors { return freeVectors.Get() }
 
 // Release gives the list back; its buffers are forgotten.
 func (v *Vectors) Release() {
 	clear(v.iov[:v.next])
 	v.first, v.next = 0, 0
-	vectorsPool.Put(v)
+	freeVectors.Put(v)
 }
 
 // Add appends a buffer; beyond MaxVectors it is EINVAL. Empty ones are left out.

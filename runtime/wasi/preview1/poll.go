@@ -3,10 +3,9 @@
 package preview1
 
 import (
-	"sync"
-
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/guest"
+	"github.com/wazelet/wazelet/runtime/wasi/internal/freelist"
 )
 
 // pending is one subscription of a poll under way.
@@ -16,8 +15,8 @@ type pending struct {
 	errno wasi.Errno       // known before waiting
 }
 
-// pendingPool keeps polling free of allocation.
-var pendingPool = sync.Pool{New: func() any { return new([]pending) }}
+// freePending keeps polling free of allocation.
+var freePending freelist.List[[]pending]
 
 // pollOneoff waits for the first of the subscriptions and reports all that are ready. What is wrong
 // with one of them (its descriptor, its clock) is its event's error. The subscriptions are read before
@@ -40,7 +39,7 @@ func (l *layout) pollOneoff(c guest.Call, a []uint64) wasi.Errno {
 		return errno
 	}
 
-	subs := pendingPool.Get().(*[]pending)
+	subs := freePending.Get()
 	poller := c.Sys.Poller()
 	defer release(poller, subs)
 	for ; len(in) > 0; in = in[l.subscription:] {
@@ -66,7 +65,7 @@ func release(poller *wasi.Poller, subs *[]pending) {
 	}
 	clear(*subs)
 	*subs = (*subs)[:0]
-	pendingPool.Put(subs)
+	freePending.Put(subs)
 }
 
 // subscribe adds one subscription to the poller; an unknown kind is an error of the whole call.
