@@ -5,6 +5,7 @@ package runtime_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -275,7 +276,7 @@ func gone(pids ...int) error {
 	for _, pid := range pids {
 		for {
 			raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-			if os.IsNotExist(err) {
+			if errors.Is(err, os.ErrNotExist) {
 				break
 			}
 			if err != nil {

@@ -115,12 +115,6 @@ func (d *daemon) close() {
 	d.must(d.images.Close())
 }
 
-// restart is a new daemon over what the former one left.
-func (d *daemon) restart() {
-	d.close()
-	d.open()
-}
-
 // end removes every pod and checks that nothing of them is left.
 func (d *daemon) end() {
 	for _, sb := range d.sandboxes.List() {

@@ -204,7 +204,7 @@ func (m *Modules) open(key, digest string) (*Compiled, error) {
 
 // compile runs the confined compiler into a folder of its own and puts that
 // in place whole.
-func (m *Modules) compile(ctx context.Context, key, digest string, module *os.File) error {
+func (m *Modules) compile(ctx context.Context, key, digest string, module *os.File) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.options.Timeout,
 		fmt.Errorf("module %s: the compiler took longer than %s: %w", digest, m.options.Timeout, errdefs.ErrResourceExhausted))
 	defer cancel()
@@ -216,7 +216,7 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 	if err != nil {
 		return fmt.Errorf("module cache: %w", err)
 	}
-	defer os.RemoveAll(out)
+	defer func() { err = errors.Join(err, os.RemoveAll(out)) }()
 
 	started := time.Now()
 	err = m.runCompiler(ctx, key, module, out)
@@ -228,8 +228,8 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 	case err != nil:
 		return fmt.Errorf("module %s: compile: %w", digest, err)
 	}
-	if rename := os.Rename(out, filepath.Join(m.options.Dir, key)); rename != nil && !errors.Is(rename, os.ErrExist) {
-		return fmt.Errorf("module cache: %w", rename)
+	if failed := os.Rename(out, filepath.Join(m.options.Dir, key)); failed != nil && !errors.Is(failed, os.ErrExist) {
+		return fmt.Errorf("module cache: %w", failed)
 	}
 	log.G(ctx).WithFields(log.Fields{"module": digest, "duration": time.Since(started)}).Info("module compiled")
 	return err

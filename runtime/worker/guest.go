@@ -115,7 +115,7 @@ func (g *guest) obeySignals() {
 	if !ok {
 		number = unix.SIGTERM
 	}
-	os.Exit(g.end(spec.Exit{Code: exitSignal + int32(number)}))
+	os.Exit(g.end(spec.Exit{Code: exitSignal + int32(number)})) //nolint:forbidigo // main waits for a guest that may never return
 }
 
 // end flushes the log and writes the exit record. The first end is the one

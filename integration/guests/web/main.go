@@ -10,7 +10,6 @@ package main
 
 import (
 	"fmt"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -28,19 +27,24 @@ func main() {
 	http.HandleFunc("/stream", stream)
 	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil || count < 1 {
-		log.Fatalf("no sockets: LISTEN_FDS=%q", os.Getenv("LISTEN_FDS"))
+		fatal("no sockets: LISTEN_FDS=%q", os.Getenv("LISTEN_FDS"))
 	}
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	failed := make(chan error)
 	for i := range count {
 		listener, err := net.FileListener(os.NewFile(uintptr(firstSocket+i), names[i]))
 		if err != nil {
-			log.Fatalf("socket %s: %v", names[i], err)
+			fatal("socket %s: %v", names[i], err)
 		}
 		go func() { failed <- http.Serve(listener, nil) }()
 	}
 	fmt.Printf("serving on %q\n", names)
-	log.Fatal(<-failed)
+	fatal("serve: %v", <-failed)
+}
+
+func fatal(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+	os.Exit(1)
 }
 
 func slow(w http.ResponseWriter, r *http.Request) {
