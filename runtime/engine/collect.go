@@ -15,6 +15,7 @@ const (
 	pollEvery   = 256 // host calls between two looks at the heap
 	heapMetric  = "/memory/classes/heap/objects:bytes"
 	growthRatio = 2
+	tidyAbove   = 2 << 20
 )
 
 // Collector collects garbage when, and only when, the guest is inside a host
@@ -49,6 +50,16 @@ func (c *Collector) Collect() {
 	goruntime.GC()
 	live := c.heap()
 	c.limit = max(live*growthRatio, live+heapSlack)
+}
+
+// Tidy collects what loading a module has left, more garbage than the worker
+// will ever make again, and gives the memory back to the kernel. It comes
+// before the guest, when stopping the world disturbs nobody; a small module is
+// not worth it.
+func (c *Collector) Tidy() {
+	if c.heap() > tidyAbove {
+		debug.FreeOSMemory()
+	}
 }
 
 // heap returns the bytes of all objects, dead ones that are not yet swept

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -84,9 +83,7 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 	if err := g.prepare(ctx, loaded); err != nil {
 		return nil, err
 	}
-	// Loading leaves more garbage than the worker will ever make again, and now
-	// is the last moment at which collecting disturbs nobody.
-	debug.FreeOSMemory()
+	g.collector.Tidy()
 	return g, confine.Seal()
 }
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -50,7 +52,46 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	before := descriptors()
+	if code := m.Run(); code != 0 {
+		return code
+	}
+	return leaks(before)
+}
+
+// leaks fails the run when goroutines or descriptors are left over: a daemon
+// starts workers for months.
+func leaks(before map[string]int) int {
+	// A foreground run keeps the thread its worker ends with.
+	kept := goleak.IgnoreAnyFunction("github.com/wazelet/wazelet/runtime/worker/launch.onThread.func1")
+	if err := goleak.Find(kept); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for name, n := range descriptors() {
+		if n > before[name] {
+			fmt.Fprintf(os.Stderr, "%s is open %d times after the tests, %d before\n", name, n, before[name])
+			return 1
+		}
+	}
+	return 0
+}
+
+// descriptors counts what this process has open.
+func descriptors() map[string]int {
+	open := map[string]int{}
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		return nil
+	}
+	for _, link := range links {
+		name, err := os.Readlink(link)
+		// The cgroup library holds its root open, once, for good.
+		if err == nil && name != "/sys/fs/cgroup" {
+			open[name]++
+		}
+	}
+	return open
 }
 
 // container is a container under test, before and after its start.
