@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/sirupsen/logrus"
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
@@ -36,6 +37,7 @@ var workerPath, guestDir string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	logrus.SetLevel(logrus.WarnLevel)
 	dir, err := os.MkdirTemp("", "runtime")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -60,7 +62,7 @@ func run(m *testing.M) int {
 // daemon is all that `wazelet serve` puts together below its CRI server, on
 // directories and a cgroup of the test's own.
 type daemon struct {
-	t          *testing.T
+	t          testing.TB
 	root       string
 	state      string
 	parent     string
@@ -71,7 +73,7 @@ type daemon struct {
 }
 
 // newDaemon starts a daemon; everything of it is gone after the test.
-func newDaemon(t *testing.T) *daemon {
+func newDaemon(t testing.TB) *daemon {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(stdlog.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)

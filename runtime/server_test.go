@@ -19,7 +19,7 @@ import (
 )
 
 // freePort finds a port of the loopback that nobody uses now.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
