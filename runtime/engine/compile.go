@@ -16,6 +16,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
+	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -98,7 +99,7 @@ func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.Compiled
 		return err
 	}
 	defer system.Close()
-	if err := preview1.Instantiate(ctx, rt, system); err != nil {
+	if err := preview1.Instantiate(ctx, rt, system, wasmedge.Extension(module.ImportedFunctions())...); err != nil {
 		return err
 	}
 	for _, f := range module.ImportedFunctions() {
@@ -109,7 +110,7 @@ func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.Compiled
 		}
 		have, found := host.ExportedFunctionDefinitions()[name]
 		if !found {
-			return fmt.Errorf("host function %s.%s: not instantiated", from, name)
+			return spec.Failf(spec.Invalid, "module imports %s.%s as %s, which no version of that function is", from, name, signature(f))
 		}
 		if want, is := signature(f), signature(have); want != is {
 			return spec.Failf(spec.Invalid, "module imports %s.%s as %s, but it is %s", from, name, want, is)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
+	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -127,6 +128,16 @@ func newInfo(o *outline) Info {
 	return info
 }
 
+// functions returns the names a host module provides, sorted.
+func functions(module string) []string {
+	names := preview1.Functions(module)
+	if module == preview1.ModuleName {
+		names = append(names, wasmedge.Functions()...)
+		slices.Sort(names)
+	}
+	return names
+}
+
 // missing returns the imports that no host module provides.
 func missing(imports []Import) []Import {
 	provided := map[string][]string{}
@@ -134,7 +145,7 @@ func missing(imports []Import) []Import {
 	for _, im := range imports {
 		names, known := provided[im.Module]
 		if !known {
-			names = preview1.Functions(im.Module)
+			names = functions(im.Module)
 			provided[im.Module] = names
 		}
 		if _, found := slices.BinarySearch(names, im.Name); !found || im.Kind != externNames[externFunc] {

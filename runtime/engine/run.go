@@ -13,6 +13,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
+	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 )
 
 // Instance is a module with its host, before and while it runs.
@@ -28,7 +29,7 @@ func (m *Module) Prepare(ctx context.Context, options wasi.Options) (*Instance, 
 	if err != nil {
 		return nil, err
 	}
-	if err := preview1.Instantiate(ctx, m.runtime, system); err != nil {
+	if err := preview1.Instantiate(ctx, m.runtime, system, wasmedge.Extension(m.compiled.ImportedFunctions())...); err != nil {
 		return nil, errors.Join(err, system.Close())
 	}
 	return &Instance{module: m, system: system}, nil

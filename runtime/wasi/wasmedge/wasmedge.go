@@ -3,6 +3,7 @@
 package wasmedge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -57,6 +58,17 @@ func Extension(imported []api.FunctionDefinition) []guest.Func {
 		}
 	}
 	return funcs
+}
+
+// Functions are the names under which a module may import this extension from
+// preview1.ModuleName, sorted.
+func Functions() []string {
+	var names []string
+	for name := range forms {
+		names = append(names, name, name+"_v2")
+	}
+	slices.Sort(names)
+	return names
 }
 
 // withSocket calls do with the descriptor of a socket: ENOTSOCK where it is none.
