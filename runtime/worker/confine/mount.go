@@ -102,7 +102,11 @@ func (d detached) attach(target int) error {
 // there is none.
 func (d detached) attachAt(t tree, name string) error {
 	target, err := t.ensure(name, d.dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.EROFS):
+		// What the image or a read-only volume has there, not a fault.
+		return spec.Failf(spec.Invalid, "the mount point cannot be made: %w", err)
+	case err != nil:
 		return fmt.Errorf("mount point: %w", err)
 	}
 	defer unix.Close(target)

@@ -272,8 +272,8 @@ func TestSlavePropagation(t *testing.T) {
 }
 
 func TestRefusedMounts(t *testing.T) {
-	dir := files(t, map[string]string{"file": "", "dir/": "", "loop": "->loop"})
-	lower := files(t, map[string]string{"etc/file": "", "dir/": ""})
+	dir := files(t, map[string]string{"file": "", "dir/": ""})
+	lower := files(t, map[string]string{"etc/file": "", "dir/": "", "loop": "->loop"})
 	for name, c := range map[string]struct {
 		mount spec.Mount
 		class error
@@ -283,6 +283,8 @@ func TestRefusedMounts(t *testing.T) {
 		"file below file": {bind(filepath.Join(dir, "file/x"), "/data"), errdefs.ErrNotFound, "does not exist"},
 		"file on dir":     {bind(filepath.Join(dir, "file"), "/dir"), errdefs.ErrInvalidArgument, "mount /dir: the source is a file, the mount point in the image is a directory"},
 		"dir on file":     {bind(filepath.Join(dir, "dir"), "/etc/file"), errdefs.ErrInvalidArgument, "mount /etc/file: the source is a directory, the mount point in the image is a file"},
+		"below a file":    {bind(dir, "/etc/file/x"), errdefs.ErrInvalidArgument, "mount /etc/file/x: the mount point cannot be made: not a directory"},
+		"through a loop":  {bind(dir, "/loop/x"), errdefs.ErrInvalidArgument, "mount /loop/x: the mount point cannot be made: too many levels"},
 		"the root":        {bind(dir, "/../"), errdefs.ErrInvalidArgument, "mount /: a mount cannot replace the root"},
 		"unknown type":    {spec.Mount{Type: "nosuchfs", Destination: "/x"}, errdefs.ErrFailedPrecondition, "mount /x: file system nosuchfs: this kernel has none"},
 		"unknown option":  {spec.Mount{Type: "tmpfs", Destination: "/x", Options: []string{"size=huge"}}, errdefs.ErrInvalidArgument, "mount /x: tmpfs option size=huge: "},
