@@ -133,7 +133,9 @@ func (c *Cluster) Pod(ctx context.Context, namespace, name string) (*Pod, error)
 // error describes the pod and shows its events.
 func (c *Cluster) WaitPod(ctx context.Context, namespace, name string, want func(*Pod) bool) (*Pod, error) {
 	var last *Pod
-	err := watch(ctx, c, []string{"pod", "--namespace", namespace, name}, func(pod *Pod) (bool, error) {
+	// A list of one: kubectl watches a list from the state that it has shown, but a
+	// single object from now, and would miss a change in between.
+	err := watch(ctx, c, []string{"pods", "--namespace", namespace, "--field-selector", "metadata.name=" + name}, func(pod *Pod) (bool, error) {
 		last = pod
 		if want(pod) {
 			return true, nil
