@@ -219,7 +219,7 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 	defer func() { err = errors.Join(err, os.RemoveAll(out)) }()
 
 	started := time.Now()
-	err = m.runCompiler(ctx, key, module, out)
+	err = m.runCompiler(ctx, key, digest, module, out)
 	switch {
 	case errdefs.IsInvalidArgument(err):
 		if failed := remember(out, err); failed != nil {
@@ -236,8 +236,8 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 }
 
 // runCompiler gives the compiler its memory limit and waits for it.
-func (m *Modules) runCompiler(ctx context.Context, key string, module *os.File, out string) error {
-	o := launch.CompilerOptions{WorkerPath: m.options.WorkerPath, Module: module, OutDir: out, Memory: m.options.Memory, Rootless: m.options.Rootless}
+func (m *Modules) runCompiler(ctx context.Context, key, digest string, module *os.File, out string) error {
+	o := launch.CompilerOptions{WorkerPath: m.options.WorkerPath, Module: module, Digest: digest, OutDir: out, Memory: m.options.Memory, Rootless: m.options.Rootless}
 	if m.options.Cgroups != nil {
 		group, err := m.options.Cgroups.Create(m.options.Cgroups.PodParent("compiler"), key[:32],
 			cgroup.Resources{MemoryLimit: m.options.Memory, MemorySwapLimit: m.options.Memory})

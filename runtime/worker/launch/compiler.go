@@ -4,6 +4,8 @@ package launch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +28,12 @@ const maxModule = 512 << 20
 type CompilerOptions struct {
 	WorkerPath string
 	Module     *os.File
-	OutDir     string // an empty directory of the caller's
-	Memory     int64  // what the compiler's cgroup allows, in bytes; 0 is no limit
+	// Digest is what the module must have, "sha256:…": a file that a container
+	// can write to may have changed since it was hashed, and its compiled form
+	// must not be taken for another module's. "" is any.
+	Digest string
+	OutDir string // an empty directory of the caller's
+	Memory int64  // what the compiler's cgroup allows, in bytes; 0 is no limit
 	// Cgroup puts the process where its memory is limited, before it does
 	// anything; nil leaves it in the daemon's.
 	Cgroup   func(pid int) error
@@ -44,6 +50,12 @@ func Compiler(ctx context.Context, o CompilerOptions) error {
 	if o.Rootless {
 		uid = 0
 	}
+	module, err := privateCopy(o)
+	if err != nil {
+		return err
+	}
+	defer module.Close()
+	o.Module = module
 	if err := giveAway(o, uid); err != nil {
 		return fmt.Errorf("compiler: %w", err)
 	}
@@ -89,6 +101,31 @@ func (o *CompilerOptions) run(ctx context.Context, out *os.File, uid int) (err e
 		return p.explainCompiler(ctx, err)
 	}
 	return nil
+}
+
+// privateCopy returns a copy of the module that nobody else can write to, and
+// that has the digest asked for. It has no name: it is gone when it is closed.
+func privateCopy(o CompilerOptions) (_ *os.File, err error) {
+	file, err := os.CreateTemp(o.OutDir, "module")
+	if err != nil {
+		return nil, fmt.Errorf("compiler: %w", err)
+	}
+	defer file.Close()
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, fmt.Errorf("compiler: %w", err)
+	}
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(file, sum), io.NewSectionReader(o.Module, 0, maxModule+1))
+	if err != nil {
+		return nil, fmt.Errorf("module: %w", err)
+	}
+	if n > maxModule {
+		return nil, fmt.Errorf("module is larger than %d bytes: %w", maxModule, errdefs.ErrInvalidArgument)
+	}
+	if digest := "sha256:" + hex.EncodeToString(sum.Sum(nil)); o.Digest != "" && digest != o.Digest {
+		return nil, fmt.Errorf("module %s changed while it was being compiled: %w", o.Digest, errdefs.ErrUnavailable)
+	}
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 }
 
 // compilerEnv keeps the collector below the cgroup's limit.

@@ -3,8 +3,11 @@
 package launch_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,4 +118,38 @@ func TestCompilerStaysInItsMemory(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	assertNoChildren(t)
+}
+
+// TestModuleThatChangesIsNotCompiled: what is compiled must be what was hashed,
+// or a pod could put its own code into another's place in the cache.
+func TestModuleThatChangesIsNotCompiled(t *testing.T) {
+	trusted, planted := enginetest.Exit(0), enginetest.Exit(1)
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(trusted))
+	dir, err := compile(t, launch.CompilerOptions{Module: open(t, moduleFile(t, planted)), Digest: digest})
+	if !errdefs.IsUnavailable(err) {
+		t.Errorf("got %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("output %v, %v", entries, err)
+	}
+	if _, err := compile(t, launch.CompilerOptions{Module: open(t, moduleFile(t, trusted)), Digest: digest}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestModuleMayChangeDuringTheCompile rewrites the file when the compiler has
+// started: it works on a copy.
+func TestModuleMayChangeDuringTheCompile(t *testing.T) {
+	wasm := enginetest.Exit(0)
+	name := moduleFile(t, wasm)
+	dir, err := compile(t, launch.CompilerOptions{
+		Module: open(t, name), Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(wasm)),
+		Cgroup: func(int) error { return os.WriteFile(name, []byte("#!/bin/sh"), 0o644) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, "module.wasm")); err != nil || !bytes.Equal(kept, wasm) {
+		t.Errorf("kept %q, %v", kept, err)
+	}
 }
