@@ -21,8 +21,10 @@ const (
 	// listenAnnotation replaces what the declared ports mean, for all of a pod's
 	// containers, or for one: wazelet.dev/listen.NAME.
 	listenAnnotation = "wazelet.dev/listen"
-	// listenNone turns listeners off.
-	listenNone = "none"
+	// networkAnnotation set to "none" takes outbound connections from a pod.
+	networkAnnotation = "wazelet.dev/network"
+	// none turns listeners, or the network, off.
+	none = "none"
 	// maxListeners bounds how many sockets one container is handed.
 	maxListeners = 64
 )
@@ -42,6 +44,18 @@ func listeners(c Config, pod map[string]string) ([]spec.Listener, error) {
 		}
 	}
 	return declaredPorts(c)
+}
+
+// noDialing says whether a pod's guests may open sockets of their own.
+func noDialing(pod map[string]string) (bool, error) {
+	switch value := pod[networkAnnotation]; value {
+	case none:
+		return true, nil
+	case "":
+		return false, nil
+	default:
+		return false, fmt.Errorf("annotation %s: %q: want \"none\" or no annotation: %w", networkAnnotation, value, errdefs.ErrInvalidArgument)
+	}
 }
 
 // declaredPorts turns a container's TCP ports into listeners: a guest that
@@ -75,7 +89,7 @@ func declaredPorts(c Config) ([]spec.Listener, error) {
 // the pod's and the protocol is tcp when not given.
 func parseListen(value string) ([]spec.Listener, error) {
 	value = strings.TrimSpace(value)
-	if value == listenNone || value == "" {
+	if value == none || value == "" {
 		return nil, nil
 	}
 	var list []spec.Listener

@@ -53,6 +53,17 @@ func TestListenersThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestNetworkAnnotation(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "none": true} {
+		if got, err := noDialing(map[string]string{networkAnnotation: value}); got != want || err != nil {
+			t.Errorf("%q: got %v, %v", value, got, err)
+		}
+	}
+	if _, err := noDialing(map[string]string{networkAnnotation: "off"}); !errdefs.IsInvalidArgument(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // FuzzListen feeds the annotation's reader what people may write.
 func FuzzListen(f *testing.F) {
 	f.Add("http=tcp://0.0.0.0:8080,udp://:53")

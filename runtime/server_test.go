@@ -15,7 +15,9 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/wazelet/wazelet/integration/guests"
+	"github.com/wazelet/wazelet/integration/guests/tiny"
 	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/sandbox"
 )
 
 // freePort finds a port of the loopback that nobody uses now.
@@ -89,5 +91,23 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	})
 	if !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPodWithoutNetworkOpensNoSocket(t *testing.T) {
+	d := newDaemon(t)
+	img := d.pull("socket:1", tiny.Socket())
+	const acces = 2 // errno of preview 1
+	for annotation, want := range map[string]int32{"": 0, "none": acces} {
+		sb, err := d.sandboxes.Create(t.Context(), sandbox.Config{
+			Metadata: sandbox.Metadata{Name: "dial" + annotation, Namespace: "default", UID: "u" + annotation},
+			Network:  sandbox.NetworkNode, Annotations: map[string]string{"wazelet.dev/network": annotation},
+		})
+		d.must(err)
+		c := d.create(sb, img, nil)
+		d.must(d.containers.Start(t.Context(), c.ID))
+		if c = d.ended(c.ID); c.ExitCode != want {
+			t.Errorf("annotation %q: opening a socket gives errno %d, want %d", annotation, c.ExitCode, want)
+		}
 	}
 }

@@ -81,6 +81,9 @@ func workerSpec(p parts) (spec.Container, error) {
 	}
 	s.Mounts = containerMounts(c.Config.Mounts, p.shared)
 	var err error
+	if s.NoDialing, err = noDialing(p.sandbox.Annotations); err != nil {
+		return s, err
+	}
 	s.Listeners, err = listeners(c.Config, p.sandbox.Annotations)
 	return s, err
 }

@@ -84,6 +84,11 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 		return nil, err
 	}
 	g.collector.Tidy()
+	if c.NoDialing {
+		if err := confine.ForbidDialing(); err != nil {
+			return nil, err
+		}
+	}
 	return g, confine.Seal()
 }
 

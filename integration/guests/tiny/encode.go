@@ -55,6 +55,7 @@ type module struct {
 var (
 	fdWrite    = function{module: "wasi_snapshot_preview1", name: "fd_write", params: []byte{typeI32, typeI32, typeI32, typeI32}, results: []byte{typeI32}}
 	pollOneoff = function{module: "wasi_snapshot_preview1", name: "poll_oneoff", params: []byte{typeI32, typeI32, typeI32, typeI32}, results: []byte{typeI32}}
+	sockOpen   = function{module: "wasi_snapshot_preview1", name: "sock_open", params: []byte{typeI32, typeI32, typeI32}, results: []byte{typeI32}}
 	procExit   = function{module: "wasi_snapshot_preview1", name: "proc_exit", params: []byte{typeI32}}
 )
 

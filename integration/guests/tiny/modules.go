@@ -107,6 +107,16 @@ func MissingImport() []byte {
 	}.encode()
 }
 
+// Socket returns a command that opens a TCP socket of its own, with the sockets
+// extension of WasmEdge, and exits with the errno.
+func Socket() []byte {
+	const inet4, stream, result = 1, 2, 64
+	return module{
+		imports: []function{sockOpen, procExit},
+		start:   &function{body: join(constant(inet4), constant(stream), constant(result), call(0), call(1))},
+	}.encode()
+}
+
 // NoStart returns a module without _start: a library.
 func NoStart() []byte { return module{}.encode() }
 

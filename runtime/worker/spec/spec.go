@@ -62,6 +62,10 @@ type Container struct {
 	// root directory. They are opened in the pod's network namespace.
 	Listeners []Listener
 
+	// NoDialing leaves the guest with Listeners as its only sockets: it can
+	// open and connect no other.
+	NoDialing bool
+
 	// OOMScoreAdj is the kernel's preference for killing this process when
 	// memory is short, -1000 to 1000. Lowering it needs a privilege the
 	// daemon itself may lack; then it stays as it is.
