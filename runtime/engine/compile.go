@@ -73,7 +73,7 @@ func findEntry(dir string) (string, error) {
 
 // compileInto compiles the module and checks that its imports fit the host's
 // functions, so that no pod finds out only when it starts.
-func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte, o *outline, dir string) error {
+func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte, o *outline, dir string) (err error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(cache, 0))
 	defer rt.Close(ctx)
 	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
@@ -81,7 +81,7 @@ func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte
 	if err != nil {
 		return refuseCompile(err, o)
 	}
-	defer module.Close(ctx)
+	defer func() { err = errors.Join(err, module.Close(ctx)) }()
 	if start := module.ExportedFunctions()["_start"]; signature(start) != "()" {
 		return spec.Failf(spec.Invalid, "module exports _start as %s, but a command's takes and returns nothing", signature(start))
 	}
@@ -93,12 +93,12 @@ func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte
 
 // checkImports compares the types of imported functions with the host's. That
 // the host has functions of those names is known by now.
-func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule) error {
+func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule) (err error) {
 	system, err := wasi.New(wasi.Options{})
 	if err != nil {
 		return err
 	}
-	defer system.Close()
+	defer func() { err = errors.Join(err, system.Close()) }()
 	if err := preview1.Instantiate(ctx, rt, system, wasmedge.Extension(module.ImportedFunctions())...); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func dropBoundingSet() error {
 		if held == 0 {
 			continue
 		}
-		if err := allThreads(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); err != nil {
+		if err := allThreads(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c); err != nil {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
 	}
@@ -68,7 +68,7 @@ func dropBoundingSet() error {
 func dropCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
-	err := allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
+	err := allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)))
 	if err != nil {
 		return fmt.Errorf("drop capabilities: %w", err)
 	}
@@ -78,7 +78,7 @@ func dropCapabilities() error {
 // forbidNewPrivileges sets no_new_privs, and keeps other processes of the same
 // user from tracing this one or reading its memory (prctl(2)).
 func forbidNewPrivileges() error {
-	if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+	if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -89,8 +89,8 @@ func forbidNewPrivileges() error {
 
 // allThreads makes a system call on every thread: ids, capabilities and
 // filters are each thread's own.
-func allThreads(trap, a1, a2, a3 uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0)
+func allThreads(trap, a1, a2 uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, 0, 0, 0, 0)
 	switch errno {
 	case 0:
 		return nil

@@ -64,7 +64,7 @@ func restrictFiles() error {
 	if err := permitRefer(int(fd)); err != nil {
 		return fmt.Errorf("landlock rule: %w", err)
 	}
-	if err := allThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); err != nil {
+	if err := allThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0); err != nil {
 		return fmt.Errorf("landlock: %w", err)
 	}
 	return nil

@@ -178,10 +178,10 @@ func mountLegacy(m spec.Mount, target string) error {
 	}
 	data := func() string { return strings.Join(o.data, ",") }
 	if dir := o.shorten(unix.Getpagesize() - 1); dir != "" {
+		// Nothing after this resolves a relative path, so there is no way back.
 		if err := unix.Chdir(dir); err != nil {
 			return err
 		}
-		defer unix.Chdir("/")
 	}
 	if o.legacy&unix.MS_BIND == 0 {
 		return unix.Mount(m.Source, target, m.Type, o.legacy, data())

@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"errors"
 	"path"
 	"strings"
 
@@ -49,7 +50,7 @@ func (t tree) ensure(name string, dir bool) (int, error) {
 
 func (t tree) ensureLinks(name string, dir bool, links int) (int, error) {
 	fd, err := t.open(name)
-	if err != unix.ENOENT {
+	if !errors.Is(err, unix.ENOENT) {
 		return fd, err
 	}
 	above, base := splitPath(name)
@@ -58,18 +59,18 @@ func (t tree) ensureLinks(name string, dir bool, links int) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(parent)
-	switch err := makeAt(parent, base, dir); err {
-	case nil:
+	err = makeAt(parent, base, dir)
+	if err == nil {
 		return unix.Openat(parent, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	case unix.EEXIST:
-	default:
+	}
+	if !errors.Is(err, unix.EEXIST) {
 		return -1, err
 	}
 	// It exists and still cannot be opened: a link to nothing, whose target
 	// is to be made.
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(parent, base, buf)
-	if err == unix.EINVAL { // not a link: it was made meanwhile
+	if errors.Is(err, unix.EINVAL) { // not a link: it was made meanwhile
 		return t.open(name)
 	}
 	if err != nil {

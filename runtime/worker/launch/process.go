@@ -68,7 +68,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	if p.pidfd < 0 {
 		return fmt.Errorf("worker %d: %w", p.Pid, errdefs.ErrNotFound)
 	}
-	err := unix.PidfdSendSignal(p.pidfd, unix.Signal(sig), nil, 0)
+	err := unix.PidfdSendSignal(p.pidfd, sig, nil, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("worker %d: %w", p.Pid, errdefs.ErrNotFound)
 	}
@@ -139,23 +139,22 @@ func awaitExit(pidfd int) Status {
 	if err := awaitReadable(pidfd); err != nil {
 		// The poller is out of reach; a blocking wait costs a thread.
 		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-		for {
-			if _, err := unix.Poll(fds, -1); err != unix.EINTR {
-				break
-			}
-		}
+		_ = retry(func() error { _, err := unix.Poll(fds, -1); return err })
 	}
 	var info unix.Siginfo
-	var err error
-	for {
-		if err = waitid(pidfd, &info); err != unix.EINTR {
-			break
-		}
-	}
-	if err != nil {
+	if err := retry(func() error { return waitid(pidfd, &info) }); err != nil {
 		return Status{} // ECHILD: adopted, init has reaped it
 	}
 	return statusOf(&info)
+}
+
+// retry repeats a system call that a signal interrupted.
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // startTime reads when a process started (proc_pid_stat(5), field 22).
