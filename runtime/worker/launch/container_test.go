@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
 
 func TestGuestRunsToItsEnd(t *testing.T) {
@@ -243,9 +245,7 @@ func TestNothingIsLeftOfAFailedSetup(t *testing.T) {
 	assertNoChildren(t)
 }
 
-// TestWorkerGoesWithItsDaemon closes the set-up socket at every stage: the
-// worker must end by itself, without a record.
-func TestWorkerGoesWithItsDaemon(t *testing.T) {
+func TestSetupEndsWithItsContext(t *testing.T) {
 	c := define(t, moduleFile(t, enginetest.Exit(0)))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gone := errors.New("the caller is gone")
@@ -261,6 +261,54 @@ func TestWorkerGoesWithItsDaemon(t *testing.T) {
 		t.Error("a container that never was left a record")
 	}
 	assertNoChildren(t)
+}
+
+// TestWorkerGoesWithItsDaemon closes the set-up socket at every stage, as the
+// kernel does for a daemon that is killed: the worker must end by itself,
+// without a record.
+func TestWorkerGoesWithItsDaemon(t *testing.T) {
+	stages := []func(*container, *net.UnixConn) error{
+		func(c *container, conn *net.UnixConn) error { return wire.Send(conn, c.options.Spec, c.options.Module) },
+		func(_ *container, conn *net.UnixConn) error {
+			files, err := wire.Receive(conn, &spec.Resolved{})
+			for _, f := range files {
+				f.Close()
+			}
+			return err
+		},
+		func(c *container, conn *net.UnixConn) error {
+			dir, digest, err := compileCached(c.t)(c.t.Context(), c.options.Module)
+			if err != nil {
+				return err
+			}
+			defer dir.Close()
+			return wire.Send(conn, spec.Compiled{Digest: digest}, dir)
+		},
+	}
+	for n := range len(stages) + 1 {
+		t.Run(fmt.Sprintf("after %d messages", n), func(t *testing.T) {
+			c := define(t, moduleFile(t, enginetest.Exit(0)))
+			p, conn, closeConn, err := launch.StartOnly(t.Context(), c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, stage := range stages[:n] {
+				if err := stage(c, conn); err != nil {
+					t.Fatal(err)
+				}
+			}
+			closeConn()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			status, err := p.Wait(ctx)
+			if err != nil || status.Code != 1 {
+				t.Errorf("status %+v, %v", status, err)
+			}
+			if size(t, c.path("exit")) != 0 || size(t, c.path("log")) != 0 {
+				t.Error("a container that never was left a record")
+			}
+		})
+	}
 }
 
 func TestCgroupComesBeforeEverything(t *testing.T) {
