@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -45,7 +46,9 @@ signal ends is 128 and the signal's number.`,
 	c.Flags().SetInterspersed(false) // what follows the module is the guest's
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	env := c.Flags().StringArrayP("env", "e", nil, "set a variable `KEY=VALUE`, or pass this command's own KEY on")
+	clearEnv := c.Flags().Bool("clear-env", false, "set no variables but those of --env: neither the image's nor PATH, HOSTNAME and PWD")
 	dirs := c.Flags().StringArray("dir", nil, "show a directory or file of the host: `HOST[:GUEST[:ro]]`")
+	noDirs := c.Flags().Bool("no-dirs", false, "open no directory for the guest, not even its root")
 	listen := c.Flags().StringArray("listen", nil, "hand the guest a socket: `[NAME=][tcp://|udp://]ADDRESS:PORT`")
 	workDir := c.Flags().StringP("workdir", "w", "", "the guest's working directory (default the image's, or /)")
 	c.RunE = func(c *cobra.Command, rest []string) error {
@@ -60,6 +63,10 @@ signal ends is 128 and the signal's number.`,
 		if o.Env, err = variables(*env); err != nil {
 			return usage(err)
 		}
+		if *noDirs && len(*dirs) > 0 {
+			return usage(errors.New("--dir and --no-dirs: give one of them"))
+		}
+		o.ClearEnv, o.NoDirs = *clearEnv, *noDirs
 		for _, dir := range *dirs {
 			d, err := foreground.ParseDir(dir)
 			if err != nil {

@@ -52,6 +52,19 @@ ls,/: dev frozen guest.wasm proc ` + topOf(u.home) + ` work
 	})
 }
 
+func TestAGuestMayHaveNothing(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		got := u.run(t, "", "--clear-env", "--env", "ONLY=this", "--no-dirs", guestModule,
+			"args", "env,ONLY", "env,PATH", "env,HOSTNAME", "env,PWD", "ls,/", "cat,/guest.wasm")
+		want := "args: /guest.wasm args env,ONLY env,PATH env,HOSTNAME env,PWD ls,/ cat,/guest.wasm\n" +
+			"env,ONLY: this\nenv,PATH: \nenv,HOSTNAME: \nenv,PWD: \n" +
+			"ls,/: open /: Bad file number\ncat,/guest.wasm: open /guest.wasm: Bad file number\n"
+		if got.stdout != want || got.code != 0 || got.stderr != "" {
+			t.Errorf("code %d, standard error %q, output\n%s\nwant\n%s", got.code, got.stderr, got.stdout, want)
+		}
+	})
+}
+
 func TestTheGuestsEndIsTheCommands(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
 		module := func(name string, wasm []byte) string { return u.write(t, name, wasm) }
@@ -76,6 +89,7 @@ func TestTheGuestsEndIsTheCommands(t *testing.T) {
 			{"unknown flag", []string{"--nonsense", guestModule}, 125, "", "wazelet: unknown flag: --nonsense\n"},
 			{"absent directory", []string{"--dir", "absent", guestModule}, 125, "", "wazelet: --dir: stat " + u.home + "/absent: no such file or directory\n"},
 			{"bad directory", []string{"--dir", ".:relative", guestModule}, 125, "", `wazelet: --dir: ".:relative": the guest's path must be absolute, and not the root: write it as HOST`},
+			{"both some directories and none", []string{"--dir", ".", "--no-dirs", guestModule}, 125, "", "wazelet: --dir and --no-dirs: give one of them\n"},
 			{"bad variable", []string{"--env", "=x", guestModule}, 125, "", `wazelet: --env: "=x" has no name` + "\n"},
 			{"bad working directory", []string{"-w", "relative", guestModule}, 125, "", `wazelet: --workdir: "relative" is not an absolute path of the guest` + "\n"},
 			{"bad image name", []string{"Not/An Image"}, 126, "", "wazelet: image Not/An Image: "},

@@ -137,8 +137,8 @@ func newGuest(c *spec.Container) (*guest, error) {
 	return g, g.openOutput()
 }
 
-// prepare gives the guest its host: the root as its one directory, and its
-// stdio.
+// prepare gives the guest its host: the root as its one directory, if it may
+// have one, and its stdio.
 func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 	root, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -148,8 +148,10 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 	options := wasi.Options{
 		Args: g.container.Args, Env: g.container.Env,
 		Stdout: g.stdout, Stderr: g.stderr,
-		Preopens: []wasi.Preopen{{Path: "/", FD: root}},
-		Collect:  g.collector.Collect,
+		Collect: g.collector.Collect,
+	}
+	if !g.container.NoDirs {
+		options.Preopens = []wasi.Preopen{{Path: "/", FD: root}}
 	}
 	defer g.sockets.close() // the host has its own descriptors of them
 	for i, l := range g.container.Listeners {

@@ -34,9 +34,12 @@ type Options struct {
 	Program string   // a file or an image
 	Args    []string // what follows it on the command line
 	Env     []string // KEY=value
-	Dirs    []Dir
-	Listen  []spec.Listener
-	WorkDir string // in the guest; "" is the image's own, or /
+	// ClearEnv leaves Env alone: no PATH, HOSTNAME and PWD, nothing of the image's.
+	ClearEnv bool
+	Dirs     []Dir
+	NoDirs   bool // not even the root
+	Listen   []spec.Listener
+	WorkDir  string // in the guest; "" is the image's own, or /
 }
 
 // hostname is what every guest of a run sees as its host's name.
@@ -97,7 +100,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 func newSpec(id string, o Options) spec.Container {
 	c := spec.Container{
 		ID: id, Hostname: hostname, Cwd: o.WorkDir,
-		Foreground: true, Rootless: rootless(), Listeners: o.Listen,
+		Foreground: true, Rootless: rootless(), NoDirs: o.NoDirs, Listeners: o.Listen,
 	}
 	for _, dir := range o.Dirs {
 		c.Mounts = append(c.Mounts, spec.Mount{

@@ -39,10 +39,16 @@ func TestParseDir(t *testing.T) {
 }
 
 func TestTheUsersVariablesWin(t *testing.T) {
-	got := environment([]string{"A=image", "B=image", "PATH=/image"}, []string{"B=user", "C=a=b", "HOSTNAME="}, "/work")
+	o := Options{Env: []string{"B=user", "C=a=b", "HOSTNAME="}}
+	image := []string{"A=image", "B=image", "PATH=/image"}
+	got := o.environment(image, "/work")
 	want := []string{"PATH=/image", "HOSTNAME=", "PWD=/work", "A=image", "B=user", "C=a=b"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("environment is %q, want %q", got, want)
+	}
+	o.ClearEnv = true
+	if got := o.environment(image, "/work"); !reflect.DeepEqual(got, o.Env) {
+		t.Errorf("the cleared environment is %q, want %q", got, o.Env)
 	}
 }
 

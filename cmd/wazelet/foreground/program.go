@@ -76,7 +76,7 @@ func fromFile(file *os.File, o Options, id string) *program {
 	c.Module = &spec.ModuleFile{Name: filepath.Base(o.Program)}
 	c.Args = append([]string{c.Module.Path()}, o.Args...)
 	c.Cwd = or(c.Cwd, "/")
-	c.Env = environment(nil, o.Env, c.Cwd)
+	c.Env = o.environment(nil, c.Cwd)
 	return &program{spec: c, module: file}
 }
 
@@ -110,7 +110,7 @@ func (s *store) fromImage(ctx context.Context, o Options, id string, made *undo.
 		}
 	}
 	c.Cwd = or(c.Cwd, image.WorkingDir, "/")
-	c.Env = environment(image.Env, o.Env, c.Cwd)
+	c.Env = o.environment(image.Env, c.Cwd)
 	p := &program{spec: c}
 	return p, p.command(ctx, images, image, o.Args)
 }
@@ -135,12 +135,20 @@ func (p *program) command(ctx context.Context, images *imageservice.Service, ima
 	return nil
 }
 
-// environment puts together what the image says, what the user says over it,
-// and what every container has unless somebody says otherwise.
-func environment(image, user []string, cwd string) []string {
+// environment is what the user says over what the image says over what every
+// container has unless somebody says otherwise; or what the user says, alone.
+func (o Options) environment(image []string, cwd string) []string {
+	if o.ClearEnv {
+		return variables(o.Env)
+	}
+	return variables([]string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd}, image, o.Env)
+}
+
+// variables joins lists of KEY=value. The last one that names a variable sets it.
+func variables(lists ...[]string) []string {
 	values := map[string]string{}
 	var names []string // in the order of their first mention
-	for _, kv := range slices.Concat([]string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd}, image, user) {
+	for _, kv := range slices.Concat(lists...) {
 		name, value, _ := strings.Cut(kv, "=")
 		if _, known := values[name]; !known {
 			names = append(names, name)

@@ -58,6 +58,9 @@ type Container struct {
 	// whatever Args[0] says.
 	Module *ModuleFile
 
+	// NoDirs leaves the guest without any directory, even its root.
+	NoDirs bool
+
 	// Listeners are the sockets the guest is handed, in this order, after its
 	// root directory. They are opened in the pod's network namespace.
 	Listeners []Listener
