@@ -99,10 +99,22 @@ func TestCompilerEndsWithItsContext(t *testing.T) {
 
 // TestCompilerStaysInItsMemory gives a compiler less than its module needs.
 func TestCompilerStaysInItsMemory(t *testing.T) {
-	tree, err := cgroup.Open("cgroupfs", "/wazelet-test-launch")
+	root := fmt.Sprintf("/wazelet-test-launch-%d", os.Getpid())
+	tree, err := cgroup.Open("cgroupfs", root)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		left, err := filepath.Glob("/sys/fs/cgroup/*" + root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range append(left, "/sys/fs/cgroup"+root) { // of versions 1 and 2
+			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Error(err)
+			}
+		}
+	})
 	const limit = 24 << 20
 	group, err := tree.Create(tree.PodParent("compiler"), "c1", cgroup.Resources{MemoryLimit: limit, MemorySwapLimit: limit})
 	if err != nil {
