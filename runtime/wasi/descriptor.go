@@ -54,8 +54,11 @@ func (s *System) newDescriptor(fd int, kind FileType) *Descriptor {
 	return d
 }
 
-// Release gives up one hold. The errno is that of closing, for the last one.
-func (d *Descriptor) Release() Errno {
+// Release gives up one hold. What the kernel says to closing is nobody's to hear; CloseFD tells it.
+func (d *Descriptor) Release() { _ = d.close() }
+
+// close gives up one hold. The errno is that of closing, for the last one.
+func (d *Descriptor) close() Errno {
 	if d.refs.Add(-1) > 0 || d.fd < 0 {
 		return ESUCCESS
 	}
@@ -194,7 +197,7 @@ func (d *Descriptor) classify(mode uint32) error {
 }
 
 func closeErr(d *Descriptor) error {
-	if errno := d.Release(); errno != ESUCCESS {
+	if errno := d.close(); errno != ESUCCESS {
 		return errno
 	}
 	return nil

@@ -153,16 +153,10 @@ func ErrnoOf(err error) Errno {
 	if err == nil {
 		return ESUCCESS
 	}
-	// The unwrapped number first: errors.As allocates, and most errors here come bare.
-	if k, ok := err.(unix.Errno); ok {
-		return fromKernel(k)
-	}
-	var e Errno
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[Errno](err); ok {
 		return e
 	}
-	var k unix.Errno
-	if errors.As(err, &k) {
+	if k, ok := errors.AsType[unix.Errno](err); ok {
 		return fromKernel(k)
 	}
 	return EIO

@@ -86,7 +86,7 @@ func (t *table) closeAll() error {
 			continue
 		}
 		t.fds[i] = nil
-		if errno := d.Release(); errno != ESUCCESS {
+		if errno := d.close(); errno != ESUCCESS {
 			errs = append(errs, errno)
 		}
 	}
@@ -113,15 +113,14 @@ func (s *System) CloseFD(fd uint32) Errno {
 	if errno != ESUCCESS {
 		return errno
 	}
-	return d.Release()
+	return d.close()
 }
 
 // Renumber moves a descriptor onto another's number, closing that one (fd_renumber). Both must be open.
 func (s *System) Renumber(from, to uint32) Errno {
 	old, errno := s.table.renumber(from, to)
 	if old != nil {
-		// What closing the displaced one says is nobody's: dup2 drops it as well.
-		old.Release()
+		old.Release() // dup2 does not tell what closing the displaced one says either
 	}
 	return errno
 }

@@ -88,8 +88,9 @@ type Filestat struct {
 
 func filestatOf(st *unix.Stat_t) Filestat {
 	return Filestat{
-		Dev: st.Dev, Ino: st.Ino, Nlink: uint64(st.Nlink), Size: uint64(st.Size),
-		Atim: uint64(st.Atim.Nano()), Mtim: uint64(st.Mtim.Nano()), Ctim: uint64(st.Ctim.Nano()),
+		Dev: st.Dev, Ino: st.Ino, Size: uint64(st.Size),
+		Nlink: uint64(st.Nlink), //nolint:unconvert // it has 32 bits on arm64
+		Atim:  uint64(st.Atim.Nano()), Mtim: uint64(st.Mtim.Nano()), Ctim: uint64(st.Ctim.Nano()),
 		Type: fileTypeOf(st.Mode),
 	}
 }
