@@ -15,10 +15,10 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build cross test test-unit test-e2e lint lint-proof demo parts bench fuzz clean
+.PHONY: help build cross test test-unit test-e2e lint lint-proof demo parts bench wasi-testsuite fuzz clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/wazelet and bin/wazelet-worker
 	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/wazelet ./cmd/wazelet-worker
@@ -42,6 +42,10 @@ test-e2e: build parts summary ## Run the end-to-end suite on a real control plan
 .PHONY: summary
 summary:
 	@$(GO) build -o .cache/testsummary $(LAB)/testsummary
+
+wasi-testsuite: build ## Run the public WASI test suite, a checkout in WASI_TESTSUITE, through wazelet run
+	@$(GO) build -o .cache/wasitest ./integration/wasitest
+	@.cache/wasitest -wazelet bin/wazelet "$(WASI_TESTSUITE)"
 
 parts: ## Build the real parts the laboratory runs: Kubernetes, etcd, registry, CNI
 	$(GO) run $(LAB)/parts
@@ -70,4 +74,4 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	done
 
 clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
-	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof
+	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest
