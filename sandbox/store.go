@@ -36,6 +36,16 @@ func isID(s string) bool {
 type entry struct {
 	busy    chan struct{} // a mutex that a context can be waited for beside
 	current atomic.Pointer[Sandbox]
+
+	// ready ends, by notReady, once a sandbox that was ready is so no more.
+	ready    context.Context
+	notReady context.CancelCauseFunc
+}
+
+func newEntry() *entry {
+	e := &entry{busy: make(chan struct{}, 1)}
+	e.ready, e.notReady = context.WithCancelCause(context.Background())
+	return e
 }
 
 // lock waits for the operation that is under way.
@@ -68,10 +78,13 @@ func (s *store) publish(sb Sandbox) {
 	defer s.mu.Unlock()
 	e := s.entries[sb.ID]
 	if e == nil {
-		e = &entry{busy: make(chan struct{}, 1)}
+		e = newEntry()
 		s.entries[sb.ID], s.names[sb.Metadata] = e, e
 	}
 	e.current.Store(&sb)
+	if sb.State == StateNotReady {
+		e.notReady(errNotReady(sb))
+	}
 }
 
 // remove takes a sandbox out. gone is what is left of it for those who wait
