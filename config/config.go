@@ -33,6 +33,9 @@ type Config struct {
 	// The socket that the kubelet and crictl talk to.
 	GRPC GRPC `toml:"grpc"`
 
+	// The server of the streams that the kubelet opens beside CRI, such as those of kubectl port-forward.
+	Streaming Streaming `toml:"streaming"`
+
 	// The daemon's own log, written to standard error.
 	Log Log `toml:"log"`
 
@@ -58,6 +61,12 @@ type Config struct {
 // GRPC is the table grpc.
 type GRPC struct {
 	// Path of the unix socket. The kubelet's containerRuntimeEndpoint is this path after `unix://`.
+	Address string `toml:"address"`
+}
+
+// Streaming is the table streaming.
+type Streaming struct {
+	// Where it listens, `IP:port`. The kubelet, on the same node, is told the address with each stream, so that port 0, any free one, is enough. The IP must be a loopback one: whoever knows a stream's URL may use it.
 	Address string `toml:"address"`
 }
 

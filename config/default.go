@@ -13,6 +13,7 @@ func Default() Config {
 		State:          "/run/wazelet",
 		DefaultHandler: "wasm",
 		GRPC:           GRPC{Address: "/run/wazelet/wazelet.sock"},
+		Streaming:      Streaming{Address: "127.0.0.1:0"},
 		Log:            Log{Level: "info", Format: "text"},
 		Cgroup:         Cgroup{Driver: "cgroupfs", Parent: "/wazelet"},
 		Network: Network{

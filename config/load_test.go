@@ -32,7 +32,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 	want := Config{
 		Version: 1, Root: "/srv/wazelet", State: "/run/wz", DefaultHandler: "second",
-		GRPC:    GRPC{Address: "/run/wz/cri.sock"},
+		GRPC: GRPC{Address: "/run/wz/cri.sock"}, Streaming: Streaming{Address: "[::1]:10351"},
 		Log:     Log{Level: "trace", Format: "json"},
 		Cgroup:  Cgroup{Driver: "systemd", Parent: "pods.slice"},
 		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf"},

@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -32,6 +33,7 @@ func (c Config) Validate() error {
 	v.absolute("state", c.State)
 	v.when(c.Root == c.State, "state", "is the same directory as root, but a reboot may only clear one of them")
 	v.socket("grpc.address", c.GRPC.Address)
+	v.loopback("streaming.address", c.Streaming.Address)
 	v.oneOf("log.level", c.Log.Level)
 	v.oneOf("log.format", c.Log.Format)
 	v.cgroup(c.Cgroup)
@@ -77,6 +79,14 @@ func (v *validator) socket(path, value string) {
 	}
 	v.absolute(path, value)
 	v.when(len(value) > maxSocketPath, path, "%q is longer than the %d bytes of a socket's path", value, maxSocketPath)
+}
+
+// loopback checks an address that nobody beyond the node may reach. The port is
+// a number: names of services differ between nodes.
+func (v *validator) loopback(path, value string) {
+	address, err := netip.ParseAddrPort(value)
+	v.when(err != nil, path, "%q is not an IP address and a port, such as \"127.0.0.1:0\"", value)
+	v.when(err == nil && !address.Addr().IsLoopback(), path, "%q is not a loopback address, such as \"127.0.0.1:0\"", value)
 }
 
 // oneOf checks a value against the list that the key's description gives.

@@ -23,6 +23,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/cri/streaming"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/integration/lab/image"
 	"github.com/wazelet/wazelet/runtime"
@@ -107,9 +108,12 @@ func newNode(t *testing.T) *testNode {
 	t.Cleanup(containers.Close)
 	must(t, sandboxes.Recover(t.Context()))
 	must(t, containers.Recover(t.Context()))
+	streams, err := streaming.Listen(t.Context(), streaming.Options{Address: "127.0.0.1:0", Sandboxes: sandboxes})
+	must(t, err)
+	t.Cleanup(func() { must(t, streams.Close()) })
 
 	conn, logs := serve(t, always, New(Options{
-		Runtime: containers, Sandboxes: sandboxes, Images: images, Version: "v0.0.1",
+		Runtime: containers, Sandboxes: sandboxes, Images: images, Streams: streams, Version: "v0.0.1",
 		Handlers: []string{"wasm"}, DefaultHandler: "wasm", CgroupDriver: cgroups.Driver(),
 		Info: map[string]any{"config": map[string]string{"root": root}},
 	}).Register)

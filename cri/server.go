@@ -7,6 +7,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/cri/streaming"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
@@ -17,6 +18,7 @@ type Options struct {
 	Runtime   *runtime.Controller
 	Sandboxes *sandbox.Controller
 	Images    *imageservice.Service
+	Streams   *streaming.Server
 
 	// Version is Wazelet's own version, e.g. "v0.1.0".
 	Version string
@@ -42,9 +44,10 @@ func New(o Options) *Server {
 	h := newHandlers(o.Handlers, o.DefaultHandler)
 	return &Server{
 		runtime: &runtimeService{
-			podService:       podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
-			containerService: containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
-			statsService:     statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
+			podService:         podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
+			containerService:   containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
+			portForwardService: portForwardService{sandboxes: o.Sandboxes, streams: o.Streams},
+			statsService:       statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
 			statusService: statusService{
 				handlers: h, sandboxes: o.Sandboxes,
 				version: o.Version, driver: o.CgroupDriver, info: o.Info,
@@ -70,7 +73,8 @@ type runtimeService struct {
 	containerService
 	statsService
 	statusService
-	streamingService
+	portForwardService
+	commandService
 	checkpointService
 	eventService
 	listStreamService

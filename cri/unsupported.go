@@ -19,34 +19,29 @@ func unsupported(method, why string) error {
 const (
 	whyNoExec       = "running a second command in a Wasm container is not supported"
 	whyNoAttach     = "attaching to a Wasm container is not supported; its output is in its log"
-	whyNoForward    = "forwarding ports into a Wasm pod is not supported; its IP address is reachable from the node"
 	whyNoCheckpoint = "the state of a Wasm guest cannot be written down"
 	whyNoEvents     = "events are not sent; the kubelet lists containers instead"
 	whyNoMetrics    = "metrics in cAdvisor's form are not served; PodSandboxStats and ContainerStats are"
 	whyNoStream     = "lists are not streamed; the list in one message is served"
 )
 
-// streamingService answers the RPCs that open streams into containers.
-type streamingService struct{}
+// commandService answers the RPCs that run commands in containers and talk to
+// them.
+type commandService struct{}
 
 // ExecSync is not served.
-func (streamingService) ExecSync(context.Context, *runtimeapi.ExecSyncRequest) (*runtimeapi.ExecSyncResponse, error) {
+func (commandService) ExecSync(context.Context, *runtimeapi.ExecSyncRequest) (*runtimeapi.ExecSyncResponse, error) {
 	return nil, unsupported("ExecSync", whyNoExec)
 }
 
 // Exec is not served.
-func (streamingService) Exec(context.Context, *runtimeapi.ExecRequest) (*runtimeapi.ExecResponse, error) {
+func (commandService) Exec(context.Context, *runtimeapi.ExecRequest) (*runtimeapi.ExecResponse, error) {
 	return nil, unsupported("Exec", whyNoExec)
 }
 
 // Attach is not served.
-func (streamingService) Attach(context.Context, *runtimeapi.AttachRequest) (*runtimeapi.AttachResponse, error) {
+func (commandService) Attach(context.Context, *runtimeapi.AttachRequest) (*runtimeapi.AttachResponse, error) {
 	return nil, unsupported("Attach", whyNoAttach)
-}
-
-// PortForward is not served.
-func (streamingService) PortForward(context.Context, *runtimeapi.PortForwardRequest) (*runtimeapi.PortForwardResponse, error) {
-	return nil, unsupported("PortForward", whyNoForward)
 }
 
 // checkpointService answers the RPCs that save and restore containers.

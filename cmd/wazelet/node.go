@@ -15,6 +15,7 @@ import (
 	"github.com/wazelet/wazelet/cmd/version"
 	"github.com/wazelet/wazelet/config"
 	"github.com/wazelet/wazelet/cri"
+	"github.com/wazelet/wazelet/cri/streaming"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
@@ -26,6 +27,7 @@ type node struct {
 	sandboxes  *sandbox.Controller
 	images     *imageservice.Service
 	containers *runtime.Controller
+	streams    *streaming.Server
 	recovered  atomic.Bool
 }
 
@@ -71,13 +73,17 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	if err != nil {
 		return nil, errors.Join(err, n.images.Close())
 	}
+	n.streams, err = streaming.Listen(ctx, streaming.Options{Address: c.Streaming.Address, Sandboxes: n.sandboxes})
+	if err != nil {
+		return nil, errors.Join(err, n.closeDomain())
+	}
 	return n, nil
 }
 
 // endpoint is the node's CRI server.
 func (n *node) endpoint(c config.Config) *cri.Server {
 	return cri.New(cri.Options{
-		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images,
+		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images, Streams: n.streams,
 		Version:  version.String(),
 		Handlers: slices.Sorted(maps.Keys(c.Handlers)), DefaultHandler: c.DefaultHandler,
 		CgroupDriver: cgroup.Driver(c.Cgroup.Driver),
@@ -107,7 +113,9 @@ func (n *node) whyNotReady() error {
 }
 
 // close ends the daemon's own work, what others use last. Workers go on.
-func (n *node) close() error {
+func (n *node) close() error { return errors.Join(n.streams.Close(), n.closeDomain()) }
+
+func (n *node) closeDomain() error {
 	n.containers.Close()
 	n.sandboxes.Close()
 	return n.images.Close()
