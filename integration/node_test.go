@@ -154,8 +154,7 @@ func (n *node) stop(signal unix.Signal) {
 	if err := errors.Join(n.conn.Close(), n.daemon.Process.Signal(signal)); err != nil {
 		n.t.Error(err)
 	}
-	err := n.daemon.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && !(errors.As(err, &exit) && signal == unix.SIGKILL) {
+	if err := n.daemon.Wait(); err != nil && signal != unix.SIGKILL {
 		n.t.Errorf("wazelet: %v", err)
 	}
 	n.log.Close()

@@ -3,7 +3,9 @@
 package integration_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/wazelet/wazelet/integration/guests/tiny"
@@ -115,4 +117,47 @@ containers:
 volumes: [{name: out, hostPath: {path: `+dir+`}}]
 `)
 	owned(t, dir+"/file", 1000, 1000)
+}
+
+// TestLayers stacks an image's layers: the upper ones replace and take away.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	probe, err := lab.Guest("probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := image.Layers(image.Config{Entrypoint: []string{"/probe.wasm"}},
+		[]image.File{{Path: "/probe.wasm", Content: probe}, {Path: "/data/"}, {Path: "/data/gone"}, {Path: "/data/kept", Content: []byte("lower\n")}, {Path: "/old/"}, {Path: "/old/file"}},
+		[]image.File{{Path: "/data/.wh.gone"}, {Path: "/data/kept", Content: []byte("upper\n")}, {Path: "/old/"}, {Path: "/old/.wh..wh..opq"}, {Path: "/old/new"}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := "registry.example/" + s.name + "/layers:1"
+	if _, err := cluster.Push(s.ctx, ref, img); err != nil {
+		t.Fatal(err)
+	}
+	log := s.run("layers", "containers: [{name: main, image: '"+ref+"', args: [then, cat, /data/kept, --, ls, /data, /old]}]")
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	if len(lines) != 3 || lines[0] != "upper" || !strings.HasSuffix(lines[1], " 6 kept") || !strings.HasSuffix(lines[2], " 0 new") {
+		t.Errorf("the container has %q", lines)
+	}
+}
+
+// TestImageIndex takes the image for Wasm out of an index for several platforms.
+func TestImageIndex(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	native, errNative := image.Files(image.Config{Entrypoint: []string{"/a"}, Platform: "linux/amd64"}, image.File{Path: "/a", Content: []byte("\x7fELF"), Mode: 0o755})
+	wasm, errWasm := image.Files(image.Config{Entrypoint: []string{"/a.wasm"}}, image.File{Path: "/a.wasm", Content: tiny.Hello("for wasm\n")})
+	index, err := image.Index(native, wasm)
+	if err := errors.Join(errNative, errWasm, err); err != nil {
+		t.Fatal(err)
+	}
+	ref := "registry.example/" + s.name + "/index:1"
+	if _, err := cluster.Push(s.ctx, ref, index); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "log", s.run("choice", "containers: [{name: main, image: '"+ref+"'}]"), "for wasm\n")
 }

@@ -21,7 +21,7 @@ import (
 // along without them; their list only ever becomes shorter.
 var unimplemented = []protoreflect.Name{
 	"Attach", "CheckpointContainer", "CheckpointPod", "Exec", "ExecSync", "GetContainerEvents",
-	"ListMetricDescriptors", "ListPodSandboxMetrics", "PortForward", "RestorePod",
+	"ListMetricDescriptors", "ListPodSandboxMetrics", "RestorePod",
 	"StreamContainerStats", "StreamContainers", "StreamImages",
 	"StreamPodSandboxMetrics", "StreamPodSandboxStats", "StreamPodSandboxes",
 }

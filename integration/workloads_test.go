@@ -4,6 +4,8 @@ package integration_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -301,4 +303,36 @@ volumes: [{name: work, emptyDir: {}}]
 `)
 	p := s.wait("pair", lab.Succeeded)
 	equal(t, "exit code of the sidecar", terminated(t, p, "sidecar").ExitCode, 143)
+}
+
+// TestDeadline ends a pod that takes longer than it may, though its guest never
+// looks up.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.pod("late", `
+activeDeadlineSeconds: 3
+containers:
+- name: main
+  image: registry.example/tiny/spin:1.0
+  resources: {limits: {cpu: 200m}}
+`)
+	p := s.wait("late", lab.Failed)
+	equal(t, "reason", p.Status.Reason, "DeadlineExceeded")
+}
+
+// TestStaticPod is one that the kubelet reads from a file of the node.
+func TestStaticPod(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	file := filepath.Join(cluster.Dir(), "static", "static.yaml")
+	writeFile(t, file, replace(podManifest("static", "containers: [{name: main, image: 'registry.example/tiny/stdio:1.0'}]"),
+		"metadata:", "metadata:\n  namespace: "+s.name))
+	mirror := "static-" + cluster.Node()
+	s.in("wait", "--for=create", "pod/"+mirror, "--timeout=60s")
+	equal(t, "log", s.succeeds(mirror), "to stdout\nto stderr\n")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	s.in("wait", "--for=delete", "pod/"+mirror, "--timeout=60s")
 }
