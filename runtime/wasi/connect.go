@@ -21,6 +21,7 @@ const (
 // Socket opens a socket of type FileSocketStream (TCP) or FileSocketDatagram (UDP), as any process
 // in the pod's network may.
 func (s *System) Socket(family Family, kind FileType) (*Descriptor, Errno) {
+	s.Collect()
 	domain, how := unix.AF_INET, unix.SOCK_STREAM
 	switch family {
 	case FamilyInet4:
@@ -54,9 +55,7 @@ func (d *Descriptor) Listen(backlog int) Errno {
 	if errno := d.checkSocket(0); errno != ESUCCESS {
 		return errno
 	}
-	errno := ErrnoOf(unix.Listen(d.fd, backlog))
-	d.listening = d.listening || errno == ESUCCESS
-	return errno
+	return d.sys.connections.listen(d, backlog)
 }
 
 // Connect connects the socket, waiting until it is done unless the guest made it non-blocking: then

@@ -43,9 +43,11 @@ type Descriptor struct {
 	// recvTimeout and sendTimeout bound waits of a blocking guest, in nanoseconds; 0: they do not.
 	recvTimeout, sendTimeout atomic.Int64
 
-	listening bool
+	listening atomic.Bool
 	// undeclared listeners behave as what the guest turns out to expect: see Accept.
 	undeclared atomic.Bool
+	// accepted is set for a connection taken from a listener.
+	accepted *connection
 }
 
 func (s *System) newDescriptor(fd int, kind FileType) *Descriptor {
@@ -60,6 +62,9 @@ func (d *Descriptor) Release() { _ = d.close() }
 // close gives up one hold. The errno is that of closing, for the last one.
 func (d *Descriptor) close() Errno {
 	if d.refs.Add(-1) > 0 || d.fd < 0 {
+		return ESUCCESS
+	}
+	if (d.accepted != nil || d.listening.Load()) && d.sys.connections.forget(d) {
 		return ESUCCESS
 	}
 	// Linux has closed the descriptor even when close answers EINTR.

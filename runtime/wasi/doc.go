@@ -15,6 +15,7 @@
 //	     │                                 ├─ socket         ├─ non-blocking; waits in ─┐
 //	     │                                 └─ Sink           ┘                          │
 //	     ├─ Poller ── ppoll ◀───────────────────────────────────────────────────────────┘
+//	     ├─ connections ◀── Drain       what a server has open, and its orderly end
 //	     └─ wake (eventfd) ◀── Interrupt
 //
 // Four rules hold everywhere.

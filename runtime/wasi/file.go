@@ -97,7 +97,7 @@ func (d *Descriptor) Available() uint64 {
 	switch {
 	case d.fd < 0 || d.kind == FileDirectory:
 		return 0
-	case d.listening:
+	case d.listening.Load():
 		return 1 // a connection, not bytes
 	case d.waits:
 		n, err := unix.IoctlGetInt(d.fd, unix.TIOCINQ)

@@ -86,7 +86,11 @@ func (d *Descriptor) tryWrite(v *Vectors) (int, Errno) {
 // the poller is asked first.
 func (d *Descriptor) transfer(v *Vectors, trap, nowait uintptr, event int16) (int, Errno) {
 	if d.nonblock {
-		return v.call(trap, d.fd, 0, 0, 0)
+		n, errno := v.call(trap, d.fd, 0, 0, 0)
+		if d.accepted != nil && n > 0 {
+			d.accepted.note(event)
+		}
+		return n, errno
 	}
 	if !d.noNowait.Load() {
 		n, errno := v.call(nowait, d.fd, currentOffset, currentOffset, unix.RWF_NOWAIT)

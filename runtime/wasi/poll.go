@@ -32,8 +32,9 @@ type Poller struct {
 
 // item is one thing waited for.
 type item struct {
-	slot     int    // its place in fds; 0: it has none
-	deadline uint64 // on the monotonic clock; noDeadline: none
+	slot     int         // its place in fds; 0: it has none
+	listener *Descriptor // nil where it is none
+	deadline uint64      // on the monotonic clock; noDeadline: none
 	ready    bool
 	hangup   bool
 }
@@ -72,8 +73,17 @@ func (p *Poller) add(d *Descriptor, event int16) int {
 		// Files are always ready, as for poll(2).
 		return p.put(item{deadline: noDeadline, ready: true})
 	}
+	it := item{deadline: noDeadline}
+	if d.listening.Load() {
+		it.listener = d
+		if p.sys.connections.draining.Load() {
+			it.ready = event == unix.POLLIN && p.sys.connections.pending(d)
+			return p.put(it)
+		}
+	}
 	p.fds = append(p.fds, unix.PollFd{Fd: int32(d.fd), Events: event})
-	return p.put(item{deadline: noDeadline, slot: len(p.fds) - 1})
+	it.slot = len(p.fds) - 1
+	return p.put(it)
 }
 
 func (p *Poller) put(it item) int {
@@ -161,7 +171,7 @@ func (p *Poller) collect() (found bool) {
 	for i := range p.items {
 		it := &p.items[i]
 		if it.slot > 0 {
-			events := p.fds[it.slot].Revents
+			events := p.events(it)
 			it.ready = events != 0
 			it.hangup = events&(unix.POLLHUP|unix.POLLERR) != 0
 		} else if it.deadline != noDeadline {
@@ -173,6 +183,20 @@ func (p *Poller) collect() (found bool) {
 		found = found || it.ready
 	}
 	return found
+}
+
+// events are what the kernel says of a descriptor. Of a listener that a drain has shut meanwhile it
+// says that it hung up; the guest is to see what is left of the backlog, and then nothing ever.
+func (p *Poller) events(it *item) int16 {
+	fd := &p.fds[it.slot]
+	if it.listener == nil || fd.Revents == 0 || !p.sys.connections.draining.Load() {
+		return fd.Revents
+	}
+	fd.Fd = -1 // the kernel need not be asked again
+	if fd.Events == unix.POLLIN && p.sys.connections.pending(it.listener) {
+		return unix.POLLIN
+	}
+	return 0
 }
 
 // Ready says whether thing number i is ready, and whether its other side is gone.

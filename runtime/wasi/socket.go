@@ -4,6 +4,7 @@ package wasi
 
 import (
 	"errors"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ func (s *System) newListener(l Listener) (*Descriptor, error) {
 	}
 	d.nonblock = true
 	d.flags.Store(uint32(FlagNonblock))
-	d.undeclared.Store(d.listening)
+	d.undeclared.Store(d.listening.Load())
 	d.grant(d.applicable())
 	return d, nil
 }
@@ -40,7 +41,9 @@ func (d *Descriptor) classifySocket() error {
 		d.kind = FileSocketDatagram
 	}
 	accepts, err := unix.GetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	d.listening = err == nil && accepts != 0
+	if err == nil && accepts != 0 {
+		d.sys.connections.adopt(d)
+	}
 	return nil
 }
 
@@ -63,34 +66,32 @@ func (d *Descriptor) Accept(flags FDFlags) (*Descriptor, Errno) {
 	if flags&^FlagNonblock != 0 {
 		return nil, EINVAL
 	}
+	d.sys.Collect()
 	for {
-		fd, _, e := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(d.fd), 0, 0,
-			unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0)
-		switch errno := fromKernel(e); errno {
-		case ESUCCESS:
-			return d.accepted(int(fd), flags), ESUCCESS
-		case EINTR:
-		case EAGAIN:
-			if !d.blocking() && !d.undeclared.Load() {
-				return nil, EAGAIN
-			}
-			if errno := d.await(unix.POLLIN); errno != ESUCCESS {
-				return nil, errno
-			}
-		default:
+		fd := d.fd
+		if d.sys.connections.draining.Load() {
+			fd = -1 // once its backlog is empty it never becomes ready again
+		}
+		n, errno := d.sys.connections.accept(d)
+		switch {
+		case errno == ESUCCESS:
+			n.hand(d, flags)
+			return n, ESUCCESS
+		case errno != EAGAIN || !d.blocking() && !d.undeclared.Load():
+			return nil, errno
+		}
+		if errno := d.sys.wait(fd, unix.POLLIN, time.Duration(d.recvTimeout.Load())); errno != ESUCCESS {
 			return nil, errno
 		}
 	}
 }
 
-func (d *Descriptor) accepted(fd int, flags FDFlags) *Descriptor {
-	n := d.sys.newDescriptor(fd, d.kind)
-	n.waits, n.nonblock = true, true
-	n.flags.Store(uint32(flags))
-	base, inheriting := n.applicable()
-	_, ours := d.Rights()
-	n.grant(base&ours, inheriting&ours)
-	return n
+// hand gives a connection the flags the guest wants and the rights its listener passes on.
+func (d *Descriptor) hand(listener *Descriptor, flags FDFlags) {
+	d.flags.Store(uint32(flags))
+	base, inheriting := d.applicable()
+	_, ours := listener.Rights()
+	d.grant(base&ours, inheriting&ours)
 }
 
 // RecvFlags change what Recv does (`riflags` in preview 1).
@@ -176,11 +177,23 @@ func (d *Descriptor) message(trap uintptr, v *Vectors, how int, addr *unix.RawSo
 	for {
 		r, _, e := unix.Syscall(trap, uintptr(d.fd), uintptr(unsafe.Pointer(&msg)), uintptr(how))
 		if e == 0 {
+			d.noteMessage(trap, int(r))
 			return int(r), int(msg.Flags), ESUCCESS
 		}
 		if e != unix.EINTR {
 			return 0, 0, fromKernel(e)
 		}
+	}
+}
+
+// noteMessage tells a drain of what message has moved.
+func (d *Descriptor) noteMessage(trap uintptr, n int) {
+	switch {
+	case d.accepted == nil || n == 0:
+	case trap == unix.SYS_SENDMSG:
+		d.accepted.note(unix.POLLOUT)
+	default:
+		d.accepted.note(unix.POLLIN)
 	}
 }
 

@@ -26,6 +26,8 @@ type System struct {
 	sleeping  atomic.Int32
 	wakeups   atomic.Uint64
 
+	connections connections
+
 	// exit is the guest's exit code with exitSet above it, once there is one.
 	exit atomic.Uint64
 
@@ -46,6 +48,7 @@ func New(o Options) (_ *System, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	s.connections.init()
 	if s.collect == nil {
 		s.collect = func() {}
 	}
@@ -146,6 +149,7 @@ func (s *System) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.connections.close()
 	err := s.table.closeAll()
 	if s.wake >= 0 {
 		err = errors.Join(err, unix.Close(s.wake))
