@@ -60,6 +60,10 @@ func (i *Instance) Run(ctx context.Context) (code uint32, err error) {
 	return exitOf(err)
 }
 
+// Drain lets the guest finish what it serves; the channel is closed when that
+// is nothing. It may be called beside Run; see wasi.System.
+func (i *Instance) Drain() <-chan struct{} { return i.system.Drain() }
+
 // exitOf reads the three ways in which a guest ends.
 func exitOf(err error) (uint32, error) {
 	if err == nil {

@@ -107,10 +107,20 @@ func (g *guest) run(ctx context.Context) int {
 	return g.end(exit)
 }
 
-// obeySignals ends the container on the first signal. The guest has nothing to
-// drain, and may be computing: the process ends around it.
+// obeySignals ends the container on the first signal once the guest has
+// finished what it serves, which is at once when that is nothing; a second
+// signal does not wait for it. The guest may be computing and never hear of
+// either: the process ends around it.
 func (g *guest) obeySignals() {
 	sig := <-g.signals
+	select {
+	case <-g.gate:
+		select {
+		case <-g.instance.Drain():
+		case sig = <-g.signals:
+		}
+	default: // it has served nobody
+	}
 	number, ok := sig.(syscall.Signal)
 	if !ok {
 		number = unix.SIGTERM
