@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -183,6 +184,9 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 		}
 	}()
 	if err = os.MkdirAll(c.dir(n.ID), 0o700); err != nil {
+		return f, err
+	}
+	if err = os.WriteFile(filepath.Join(c.dir(n.ID), parentFile), []byte(n.CgroupParent), 0o600); err != nil {
 		return f, err
 	}
 	if f.exit, err = os.OpenFile(c.exitFile(n.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {

@@ -270,6 +270,29 @@ func TestContainersOutliveTheDaemon(t *testing.T) {
 	}
 }
 
+func TestLostRecordsEndWhatTheyStoodFor(t *testing.T) {
+	for _, kind := range []string{"containers", "sandboxes"} {
+		t.Run(kind, func(t *testing.T) {
+			d := newDaemon(t)
+			c := d.create(d.pod("lost"), d.pull("pause:1", tiny.Pause("up\n")), nil)
+			d.must(d.containers.Start(t.Context(), c.ID))
+			d.logged(c, "up")
+			d.close()
+			records, err := filepath.Glob(filepath.Join(d.root, "records", kind, "*.json"))
+			d.must(err)
+			for _, path := range records {
+				d.must(os.WriteFile(path, []byte("torn"), 0o600))
+			}
+			d.open()
+			d.must(gone(c.Pid))
+			if _, err := d.containers.Get(c.ID); !errdefs.IsNotFound(err) {
+				t.Errorf("the container is still known: %v", err)
+			}
+			d.nothingLeft()
+		})
+	}
+}
+
 // gone waits until processes have ended. They are this process's children,
 // whose end nobody has collected, so they show as zombies.
 func gone(pids ...int) error {

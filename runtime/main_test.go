@@ -145,6 +145,9 @@ func (d *daemon) nothingLeft() {
 		entries, err := os.ReadDir(dir)
 		d.must(err)
 		for _, e := range entries {
+			if e.Name() == "corrupt" { // records set aside are kept for people
+				continue
+			}
 			d.t.Errorf("left: %s", filepath.Join(dir, e.Name()))
 		}
 	}

@@ -4,10 +4,7 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
@@ -30,6 +27,7 @@ func (c *Controller) Recover(ctx context.Context) error {
 			log.G(ctx).WithError(err).WithField("container_id", id).Error("container not recovered whole")
 		}
 	}
+	c.removeStranded(ctx)
 	return c.removeOrphans(ctx)
 }
 
@@ -68,31 +66,4 @@ func (c *Controller) adopt(n Container) (*launch.Process, error) {
 		return nil, fmt.Errorf("container %s: the node has rebooted: %w", n.ID, errdefs.ErrNotFound)
 	}
 	return launch.Adopt(n.Pid, n.PidStart)
-}
-
-// removeOrphans removes roots and state directories that no record names.
-func (c *Controller) removeOrphans(ctx context.Context) error {
-	roots, err := c.images.Roots(ctx)
-	if err != nil {
-		return fmt.Errorf("root file systems: %w", err)
-	}
-	var left []error
-	for _, id := range roots {
-		if _, err := c.store.get(id); errdefs.IsNotFound(err) {
-			left = append(left, c.images.RemoveRoot(ctx, id))
-		}
-	}
-	dirs, err := os.ReadDir(filepath.Join(c.state, "containers"))
-	if err != nil {
-		return fmt.Errorf("state directories: %w", err)
-	}
-	for _, d := range dirs {
-		if _, err := c.store.get(d.Name()); errdefs.IsNotFound(err) {
-			left = append(left, os.RemoveAll(c.dir(d.Name())))
-		}
-	}
-	if err := errors.Join(left...); err != nil {
-		log.G(ctx).WithError(err).Warn("remains of unknown containers stay")
-	}
-	return nil
 }
