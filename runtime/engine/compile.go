@@ -36,6 +36,9 @@ func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
 	if err := info.Runnable(); err != nil {
 		return info, err
 	}
+	if wasm, err = rewrite(ctx, wasm, o); err != nil {
+		return info, err
+	}
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {
 		return info, err

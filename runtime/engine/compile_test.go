@@ -40,47 +40,28 @@ func exporting(names ...string) []byte {
 // TestRefusals is what users read when their module cannot run.
 func TestRefusals(t *testing.T) {
 	const wasi = "wasi_snapshot_preview1"
-	limits := func(b ...byte) []byte { return module(func(m *enginetest.Module) { m.Memory = b }) }
-	extra := func(sections ...[]byte) []byte {
-		return module(func(m *enginetest.Module) { m.Extra = slices.Concat(sections...) })
-	}
-	relaxed := enginetest.Custom("target_features", enginetest.Vector([]byte("+\x0crelaxed-simd")))
 	for name, c := range map[string]struct {
 		wasm []byte
 		want string
 	}{
-		"empty":       {nil, "not a WebAssembly module: it is empty"},
-		"ELF":         {[]byte("\x7fELF\x02\x01\x01"), "not a WebAssembly module: it is a native Linux program (ELF)"},
-		"script":      {[]byte("#!/bin/sh\necho"), "not a WebAssembly module: it is a script"},
-		"gzip":        {[]byte("\x1f\x8b\x08\x00\x00"), "not a WebAssembly module: it is gzip data"},
-		"wat":         {[]byte("\n (module\n (func))"), "not a WebAssembly module: it is WebAssembly text (.wat), which must be assembled first"},
-		"text":        {[]byte("<!DOCTYPE html>"), `not a WebAssembly module: it is text that begins with "<!DOCTYPE html>"`},
-		"bytes":       {[]byte{0xde, 0xad, 0xbe, 0xef}, "not a WebAssembly module: it begins with the bytes de ad be ef"},
-		"future":      {[]byte("\x00asm\x01\x00\x02\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
-		"version 2":   {[]byte("\x00asm\x02\x00\x00\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
-		"component":   {[]byte("\x00asm\x0d\x00\x01\x00rest"), "module is a WebAssembly component: only core modules run here so far; build it for WASI preview 1 (wasip1)"},
-		"cut off":     {body()[:40], "module is malformed: it is cut off"},
-		"reactor":     {exporting("_initialize", "handle"), "module is a reactor (it exports _initialize, not _start): build it as a command"},
-		"library":     {exporting("add", "sub"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports add, sub"},
-		"bare":        {[]byte("\x00asm\x01\x00\x00\x00"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports nothing"},
-		"env":         {importing("env", "emscripten_notify"), "module imports what this runtime does not provide: env.emscripten_notify (function)"},
-		"no such":     {importing(wasi, "fd_fly"), "module imports what this runtime does not provide: wasi_snapshot_preview1.fd_fly (function)"},
-		"signature":   {importing(wasi, "proc_exit", enginetest.I64), "module imports wasi_snapshot_preview1.proc_exit as (i64), but it is (i32)"},
-		"start":       {enginetest.Module{Funcs: []enginetest.Func{{Name: "_start", Params: []byte{enginetest.I32}}}}.Bytes(), "module exports _start as (i32), but a command's takes and returns nothing"},
-		"threads":     {limits(0x03, 1, 2), "module uses threads (a shared memory or atomic operations), which this runtime does not offer: build it single-threaded"},
-		"atomics":     {body(0xfe, 0x03, 0x00), "module uses threads (a shared memory or atomic operations), which this runtime does not offer: build it single-threaded"},
-		"memory64":    {limits(0x04, 1), "module uses a WebAssembly extension that this runtime does not offer: 64-bit memory"},
-		"page size":   {limits(0x08, 1, 0), "module uses a WebAssembly extension that this runtime does not offer: custom page sizes"},
-		"legacy try":  {body(0x06, 0x40, 0x0b), "module uses exception handling, which " + Version() + " can miscompile: build it without (for C++: -fno-exceptions)"},
-		"try_table":   {body(0x1f, 0x40, 0x00, 0x0b), "module uses exception handling, which " + Version() + " can miscompile: build it without (for C++: -fno-exceptions)"},
-		"struct.new":  {body(0xfb, 0x00, 0x00), "module uses a WebAssembly extension that this runtime does not offer: garbage collection"},
-		"struct type": {append([]byte("\x00asm\x01\x00\x00\x00"), enginetest.Section(1, []byte{1, 0x5f, 0})...), "module uses a WebAssembly extension that this runtime does not offer: garbage collection"},
-		"cont type":   {append([]byte("\x00asm\x01\x00\x00\x00"), enginetest.Section(1, []byte{1, 0x5d, 0})...), "module uses a WebAssembly extension that this runtime does not offer: stack switching"},
-		"tag":         {extra(enginetest.Section(13, []byte{1, 0, 0})), "module uses exception handling, which " + Version() + " can miscompile: build it without (for C++: -fno-exceptions)"},
-		"memories":    {append([]byte("\x00asm\x01\x00\x00\x00"), enginetest.Section(5, []byte{2, 0, 1, 0, 1})...), "module uses a WebAssembly extension that this runtime does not offer: multiple memories"},
-		"relaxed": {enginetest.Module{
-			Funcs: []enginetest.Func{{Name: "_start", Body: []byte{0xfd, 0x80, 0x02}}}, Extra: relaxed,
-		}.Bytes(), "it declares the extension relaxed-simd, which this runtime does not offer"},
+		"empty":     {nil, "not a WebAssembly module: it is empty"},
+		"ELF":       {[]byte("\x7fELF\x02\x01\x01"), "not a WebAssembly module: it is a native Linux program (ELF)"},
+		"script":    {[]byte("#!/bin/sh\necho"), "not a WebAssembly module: it is a script"},
+		"gzip":      {[]byte("\x1f\x8b\x08\x00\x00"), "not a WebAssembly module: it is gzip data"},
+		"wat":       {[]byte("\n (module\n (func))"), "not a WebAssembly module: it is WebAssembly text (.wat), which must be assembled first"},
+		"text":      {[]byte("<!DOCTYPE html>"), `not a WebAssembly module: it is text that begins with "<!DOCTYPE html>"`},
+		"bytes":     {[]byte{0xde, 0xad, 0xbe, 0xef}, "not a WebAssembly module: it begins with the bytes de ad be ef"},
+		"future":    {[]byte("\x00asm\x01\x00\x02\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
+		"version 2": {[]byte("\x00asm\x02\x00\x00\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
+		"component": {[]byte("\x00asm\x0d\x00\x01\x00rest"), "module is a WebAssembly component: only core modules run here so far; build it for WASI preview 1 (wasip1)"},
+		"cut off":   {body()[:40], "module is malformed: it is cut off"},
+		"reactor":   {exporting("_initialize", "handle"), "module is a reactor (it exports _initialize, not _start): build it as a command"},
+		"library":   {exporting("add", "sub"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports add, sub"},
+		"bare":      {[]byte("\x00asm\x01\x00\x00\x00"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports nothing"},
+		"env":       {importing("env", "emscripten_notify"), "module imports what this runtime does not provide: env.emscripten_notify (function)"},
+		"no such":   {importing(wasi, "fd_fly"), "module imports what this runtime does not provide: wasi_snapshot_preview1.fd_fly (function)"},
+		"signature": {importing(wasi, "proc_exit", enginetest.I64), "module imports wasi_snapshot_preview1.proc_exit as (i64), but it is (i32)"},
+		"start":     {enginetest.Module{Funcs: []enginetest.Func{{Name: "_start", Params: []byte{enginetest.I32}}}}.Bytes(), "module exports _start as (i32), but a command's takes and returns nothing"},
 		"nonsense":  {body(0x1a), "module is not valid: "}, // drop of nothing
 		"huge name": {importing("env", strings.Repeat("n", 10000)), "module imports what this runtime does not provide: env.nnn"},
 	} {
@@ -180,6 +161,9 @@ func FuzzExamine(f *testing.F) {
 	f.Add([]byte("\x00asm\x01\x00\x00\x00\x01\xff\xff\xff\xff\x0f"))
 	f.Add([]byte("\x00asm\x01\x00\x00\x00\x02\x05\xff\xff\xff\xff\x0f"))
 	f.Add([]byte("(module)"))
+	f.Add(catching().Bytes())
+	f.Add(body(0xfd, 0x80, 0x02))
+	f.Add(bare([]byte("\x01\x04\x01\x4e\x01\x5f")))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		o, err := examine(wasm)
 		if err == nil {

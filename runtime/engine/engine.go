@@ -22,11 +22,11 @@ import (
 
 // format is the version of what Compile writes. It changes with the layout,
 // the features below, and whatever else makes older output unusable.
-const format = 1
+const format = 2
 
-// features is what a module may use: WebAssembly 2.0 and the extensions the
-// engine is sound for. Exception handling is not: wazero 1.12.0 can corrupt a
-// function's locals in try_table.
+// features is what compiled modules use: WebAssembly 2.0 and extensions.
+// Exception handling is not among them, because wazero 1.12.0 miscompiles it:
+// rewrite takes it out. See docs/upstream.md.
 const features = api.CoreFeaturesV2 |
 	experimental.CoreFeaturesTailCall |
 	experimental.CoreFeaturesExtendedConst |

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wazelet/wazelet/runtime/engine/bytecode"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -111,7 +112,7 @@ func newInfo(o *outline) Info {
 		Exports: []string{},
 	}
 	for _, e := range o.exports {
-		if e.kind != externFunc {
+		if e.kind != bytecode.ExternFunc {
 			continue
 		}
 		info.Exports = append(info.Exports, e.name)
@@ -122,8 +123,10 @@ func newInfo(o *outline) Info {
 			info.Kind = KindReactor
 		}
 	}
-	if len(o.memories) > 0 {
-		info.Memory = Memory{Min: o.memories[0].min, Max: o.memories[0].max}
+	for _, m := range o.memories {
+		if m.own {
+			info.Memory = Memory{Min: m.min, Max: m.max}
+		}
 	}
 	return info
 }
@@ -148,7 +151,7 @@ func missing(imports []Import) []Import {
 			names = functions(im.Module)
 			provided[im.Module] = names
 		}
-		if _, found := slices.BinarySearch(names, im.Name); !found || im.Kind != externNames[externFunc] {
+		if _, found := slices.BinarySearch(names, im.Name); !found || im.Kind != externNames[bytecode.ExternFunc] {
 			absent = append(absent, im)
 		}
 	}

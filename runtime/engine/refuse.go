@@ -3,11 +3,10 @@
 package engine
 
 import (
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
+	"github.com/wazelet/wazelet/runtime/engine/bytecode"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -25,67 +24,48 @@ func examine(wasm []byte) (*outline, error) {
 	if err != nil {
 		return nil, spec.Failf(spec.Invalid, "module is malformed: %w", err)
 	}
-	if len(o.features) > 0 {
-		return nil, refuseFeature(strings.Join(o.features, ", "))
+	return o, o.refuseExtensions()
+}
+
+// advice is what the author of a module can do about an extension.
+var advice = map[bytecode.Extension]string{
+	bytecode.Threads:          "build it single-threaded, without shared memory and atomic operations",
+	bytecode.LegacyExceptions: "build it with the final form of exceptions (LLVM: -mllvm -wasm-use-legacy-eh=false)",
+	bytecode.RelaxedSIMD:      "build it without (LLVM: -mno-relaxed-simd)",
+	bytecode.WideArithmetic:   "build it without (LLVM: -mno-wide-arithmetic)",
+	bytecode.Memory64:         "build it for wasm32",
+}
+
+// refuseExtensions says which extensions the module uses and where; nil when
+// it uses none.
+func (o *outline) refuseExtensions() error {
+	if len(o.extensions) == 0 {
+		return nil
 	}
-	return o, nil
-}
-
-func refuseFeature(name string) error {
-	switch name {
-	case featureExceptions:
-		return spec.Failf(spec.Invalid, "module uses exception handling, which %s can miscompile: build it without (for C++: -fno-exceptions)", Version())
-	case featureThreads:
-		return spec.Failf(spec.Invalid, "module uses threads (a shared memory or atomic operations), which this runtime does not offer: build it single-threaded")
+	items, hint := make([]string, len(o.extensions)), ""
+	for i, u := range o.extensions {
+		items[i] = string(u.extension)
+		if u.function != nowhere {
+			items[i] += " in " + o.function(u.function)
+		}
+		if text := advice[u.extension]; text != "" && hint == "" {
+			hint = ": " + text
+		}
 	}
-	return spec.Failf(spec.Invalid, "module uses a WebAssembly extension that this runtime does not offer: %s", name)
+	return spec.Failf(spec.Invalid, "module uses %s, which this runtime does not offer%s", strings.Join(items, " and "), hint)
 }
 
-// Shapes of wazero's errors that mean an extension it was not given or does
-// not know. Workers import this package and never compile: they must not pay
-// for the patterns.
-var (
-	disabled = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`feature "([a-z0-9-]+)" is disabled`)
-	})
-	unknownOpcode = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`invalid instruction 0x([0-9a-f]{1,2})\b`)
-	})
-)
-
-// opcodeFeatures are the instructions of extensions wazero has no name for.
-var opcodeFeatures = map[string]string{
-	"6": featureExceptions, "7": featureExceptions, "9": featureExceptions, // the legacy form
-	"18": featureExceptions, "19": featureExceptions,
-	"1f": featureExceptions, "8": featureExceptions, "a": featureExceptions,
-	"fb": featureGC,
-	"fe": featureThreads,
-}
-
-// hints are extensions that show in the code alone, where wazero stumbles over
-// them without knowing what they are, by their names in target_features.
+// hints are extensions of which a new kind may show where wazero stumbles over
+// it, by their names in target_features.
 var hints = []string{"relaxed-simd", "wide-arithmetic", "exception-handling", "atomics", "gc", "memory64", "multimemory"}
 
 // refuseCompile turns wazero's error into a refusal that names the extension,
 // where it can be told.
 func refuseCompile(err error, o *outline) error {
-	text := err.Error()
-	if m := disabled().FindStringSubmatch(text); m != nil {
-		switch m[1] {
-		case "exception-handling":
-			return refuseFeature(featureExceptions)
-		case "threads":
-			return refuseFeature(featureThreads)
-		}
-		return refuseFeature(m[1])
-	}
-	if m := unknownOpcode().FindStringSubmatch(text); m != nil && opcodeFeatures[m[1]] != "" {
-		return refuseFeature(opcodeFeatures[m[1]])
-	}
-	reason := truncate(firstLine(text), maxTrap)
+	reason := truncate(firstLine(err.Error()), maxTrap)
 	for _, name := range hints {
 		if slices.Contains(o.declared, name) {
-			return spec.Failf(spec.Invalid, "module is not valid here: %s; it declares the extension %s, which this runtime does not offer", reason, name)
+			return spec.Failf(spec.Invalid, "module is not valid here: %s; it declares the extension %s", reason, name)
 		}
 	}
 	return spec.Failf(spec.Invalid, "module is not valid: %s", reason)

@@ -8,9 +8,11 @@ import (
 	"fmt"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/wazelet/wazelet/runtime/engine/lower"
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
@@ -40,24 +42,45 @@ func (m *Module) Prepare(ctx context.Context, options wasi.Options) (*Instance, 
 // guest that faults ends with a *Trap as the error; any other error means that
 // it could not be started.
 func (i *Instance) Run(ctx context.Context) (code uint32, err error) {
+	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocateMemory))
+	return i.module.run(ctx)
+}
+
+// run runs one instance of the module, with the memory and the host that ctx
+// says, and closes it.
+func (m *Module) run(ctx context.Context) (code uint32, err error) {
 	defer func() {
 		// wazero has no error for a memory that cannot be had.
 		if r := recover(); r != nil {
 			err = fmt.Errorf("instance: %v", r)
 		}
 	}()
-	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocateMemory))
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	instance, err := i.module.runtime.InstantiateModule(ctx, i.module.compiled, config)
+	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, config)
 	if err != nil {
 		return exitOf(err)
+	}
+	defer instance.Close(ctx)
+	if err := uncaught(instance); err != nil {
+		return 0, err
 	}
 	start := instance.ExportedFunction("_start")
 	if start == nil {
 		return 0, errors.New("instance: _start is no function")
 	}
-	_, err = start.Call(ctx)
-	return exitOf(err)
+	if _, err = start.Call(ctx); err != nil {
+		return exitOf(err)
+	}
+	return 0, uncaught(instance)
+}
+
+// uncaught is the fault of a guest that returned with an exception which it
+// did not catch; nil when there is none.
+func uncaught(instance api.Module) error {
+	if pending := instance.ExportedGlobal(lower.Uncaught); pending != nil && pending.Get() != 0 {
+		return &Trap{Message: "wasm trap: uncaught exception"}
+	}
+	return nil
 }
 
 // Drain lets the guest finish what it serves; the channel is closed when that

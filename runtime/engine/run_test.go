@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wazelet/wazelet/runtime/engine/bytecode"
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -84,17 +85,20 @@ func TestTraps(t *testing.T) {
 // startSection traps in the module's start function, before _start.
 func startSection() []byte {
 	m := enginetest.Module{Funcs: []enginetest.Func{{Name: "_start"}, {Name: "init", Body: []byte{enginetest.Unreachable}}}}
-	wasm := m.Bytes()
-	// The start section goes between the exports and the code.
-	at := strings.Index(string(wasm), "\x0a")
-	for i := 8; i < len(wasm); {
-		if wasm[i] == 10 {
-			at = i
-			break
+	return withStart(m.Bytes(), 1)
+}
+
+// withStart gives a module a start function.
+func withStart(wasm []byte, function byte) []byte {
+	out := wasm[:bytecode.PreambleLen:bytecode.PreambleLen]
+	sections, _ := bytecode.Sections(wasm)
+	for _, s := range sections {
+		out = bytecode.AppendSection(out, s.ID, s.Body)
+		if s.ID == bytecode.Export {
+			out = bytecode.AppendSection(out, bytecode.Start, []byte{function})
 		}
-		i += 2 + int(wasm[i+1])
 	}
-	return []byte(string(wasm[:at]) + string(enginetest.Section(8, []byte{1})) + string(wasm[at:]))
+	return out
 }
 
 func TestTrapText(t *testing.T) {

@@ -44,6 +44,7 @@ type Module struct {
 	Funcs   []Func
 	Memory  []byte // the memory section's limits; nil for one page
 	Data    []byte // at address 0
+	Tags    []int  // exceptions: indexes of functions whose parameters they carry
 	Extra   []byte // sections appended as they are
 	NoNames bool
 }
@@ -78,6 +79,13 @@ func (m Module) Bytes() []byte {
 	out = append(out, Section(2, Vector(entries...))...)
 	out = append(out, Section(3, Vector(indexes...))...)
 	out = append(out, Section(5, slices.Concat([]byte{1}, limits))...)
+	if m.Tags != nil {
+		var tags [][]byte
+		for _, function := range m.Tags {
+			tags = append(tags, append([]byte{0x00}, uleb(uint64(function))...))
+		}
+		out = append(out, Section(13, Vector(tags...))...)
+	}
 	out = append(out, Section(7, Vector(exports...))...)
 	out = append(out, Section(10, Vector(code...))...)
 	if m.Data != nil {
