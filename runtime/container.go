@@ -105,6 +105,9 @@ type Container struct {
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 
+	// Stopping says that the worker has had its stop signal.
+	Stopping bool `json:"stopping,omitempty"`
+
 	// LogFile is the absolute path of the log, "" when there is none.
 	LogFile string `json:"log_file,omitempty"`
 	// CgroupParent is the group the container's own group lies in.

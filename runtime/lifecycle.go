@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
@@ -72,20 +73,44 @@ func (c *Controller) Stop(ctx context.Context, id string, grace time.Duration) e
 }
 
 // stopEntry does not exclude other operations: a second Stop with a shorter
-// grace period must have its way.
+// grace period must have its way. The signal is sent once for all of them: a
+// worker takes a second one as the wish not to finish what it serves.
 func (c *Controller) stopEntry(ctx context.Context, e *entry, grace time.Duration) error {
 	if !e.container().State.live() {
 		return nil
 	}
 	if grace > 0 {
-		if err := e.signal(e.container().Config.stopSignal()); err != nil {
-			return fmt.Errorf("container %s: stop: %w", e.container().ID, err)
+		if err := c.signalStop(ctx, e); err != nil {
+			return err
 		}
 		if ended, err := waitExit(ctx, e, grace); ended || err != nil {
 			return err
 		}
 	}
 	return c.killEntry(ctx, e)
+}
+
+// signalStop sends the stop signal unless it was sent, by this daemon or one
+// before it. A record that cannot be written does not keep a container from
+// being stopped.
+func (c *Controller) signalStop(ctx context.Context, e *entry) error {
+	e.stopping.Lock()
+	defer e.stopping.Unlock()
+	n := e.container()
+	if e.signalled || n.Stopping || !n.State.live() {
+		return nil
+	}
+	if err := e.signal(n.Config.stopSignal()); err != nil {
+		return fmt.Errorf("container %s: stop: %w", n.ID, err)
+	}
+	e.signalled = true
+	if _, err := c.store.update(e, func(n *Container) error {
+		n.Stopping = true
+		return nil
+	}); err != nil {
+		log.G(ctx).WithError(err).Warn("a later daemon may send the stop signal again")
+	}
+	return nil
 }
 
 // killEntry ends everything in the container's cgroup and waits for it.

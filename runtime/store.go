@@ -27,6 +27,9 @@ const recordVersion = 1
 type entry struct {
 	// operation is held by Start and Remove, which must not overlap.
 	operation sync.Mutex
+	// stopping is held to send the stop signal, once: signalled.
+	stopping  sync.Mutex
+	signalled bool
 	// write is held while one status follows another.
 	write  sync.Mutex
 	status atomic.Pointer[Container]

@@ -6,6 +6,7 @@
 //	/         greets
 //	/slow?d=  answers after a duration
 //	/stream?n=&d=  writes n lines, one per duration
+//	/exit?code=    ends the program without an answer
 package main
 
 import (
@@ -25,6 +26,7 @@ func main() {
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "hello from %s\n", r.URL.Path) })
 	http.HandleFunc("/slow", slow)
 	http.HandleFunc("/stream", stream)
+	http.HandleFunc("/exit", exit)
 	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil || count < 1 {
 		fatal("no sockets: LISTEN_FDS=%q", os.Getenv("LISTEN_FDS"))
@@ -59,6 +61,11 @@ func stream(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
 		pause(r)
 	}
+}
+
+func exit(_ http.ResponseWriter, r *http.Request) {
+	code, _ := strconv.Atoi(r.FormValue("code"))
+	os.Exit(code)
 }
 
 func pause(r *http.Request) {
