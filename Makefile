@@ -15,7 +15,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build cross test test-unit test-e2e lint lint-proof demo parts bench wasi-testsuite fuzz clean
+.PHONY: help build cross test test-unit test-e2e lint lint-proof demo parts bench bench-wasi wasi-testsuite fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ lint-proof: ## Prove that each lint rule fires on a seeded fault
 bench: build ## Run the benchmarks
 	$(GO) list ./... | grep -v '/integration' | xargs $(GO) test -p 1 -run '^$$' -bench . -benchmem
 
+bench-wasi: ## Compare the WASI host with wazero's own and wasmtime's (cgo; a Markdown table)
+	@$(GO) build -C integration/bench -p 2 -o $(abspath .cache)/wasibench .
+	@.cache/wasibench
+
 fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	@for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -74,4 +78,4 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	done
 
 clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
-	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest
+	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench

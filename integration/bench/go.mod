@@ -1,0 +1,12 @@
+module github.com/wazelet/wazelet/integration/bench
+
+go 1.26.6
+
+require (
+	github.com/bytecodealliance/wasmtime-go/v39 v39.0.1
+	github.com/tetratelabs/wazero v1.12.0
+	github.com/wazelet/wazelet v0.0.0
+	golang.org/x/sys v0.48.0
+)
+
+replace github.com/wazelet/wazelet => ../..
