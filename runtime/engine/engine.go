@@ -78,16 +78,21 @@ func cpuFeatures() string {
 	return ""
 }
 
+// mostPages is what a memory may grow to. WebAssembly allows one page more, but
+// wazero's view of a memory (api.Memory) computes ends in 32 bits: a piece that
+// ends where 4 GiB end would be a fault of the host.
+const mostPages = 1<<16 - 1
+
 // runtimeConfig configures wazero for modules whose memory may grow to
-// maxPages pages; 0 is all that WebAssembly allows.
+// maxPages pages; 0 is the most that is possible.
 func runtimeConfig(cache wazero.CompilationCache, maxPages uint32) wazero.RuntimeConfig {
-	config := wazero.NewRuntimeConfigCompiler().
+	if maxPages == 0 || maxPages > mostPages {
+		maxPages = mostPages
+	}
+	return wazero.NewRuntimeConfigCompiler().
 		WithCoreFeatures(features).
 		WithCompilationCache(cache).
+		WithMemoryLimitPages(maxPages).
 		// Line numbers would cost every start the parsing of debug sections.
 		WithDebugInfoEnabled(false)
-	if maxPages != 0 {
-		config = config.WithMemoryLimitPages(maxPages)
-	}
-	return config
 }
