@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -184,7 +185,8 @@ func TestTheDocumentationNamesEveryFlag(t *testing.T) {
 	flags := 0
 	command.Flags().VisitAll(func(flag *pflag.Flag) {
 		flags++
-		if !strings.Contains(string(page), "| `--"+flag.Name+" ") {
+		documented := regexp.MustCompile("\\| `--" + flag.Name + "[ `]")
+		if !documented.MatchString(string(page)) {
 			t.Errorf("--%s is not documented", flag.Name)
 		}
 	})
