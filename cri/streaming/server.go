@@ -4,6 +4,7 @@ package streaming
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -38,10 +39,10 @@ type Options struct {
 
 // Server hands out the URLs of streams and serves them.
 type Server struct {
-	streams streaming.Server
-	http    *http.Server
-	address net.Addr
-	life    *life
+	streams  streaming.Server
+	http     *http.Server
+	listener net.Listener
+	life     *life
 }
 
 // Listen opens the server's socket and serves until Close.
@@ -62,7 +63,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		listener.Close()
 		return nil, fmt.Errorf("streaming: %w", err)
 	}
-	s := &Server{streams: streams, address: listener.Addr(), life: l}
+	s := &Server{streams: streams, listener: listener, life: l}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -88,7 +89,7 @@ func checkLoopback(address string) error {
 }
 
 // Addr is where the server listens.
-func (s *Server) Addr() net.Addr { return s.address }
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // PortForward returns the URL through which ports of a sandbox can be reached,
 // once and for a minute. The request's id must be a full one. With a thousand
@@ -100,9 +101,13 @@ func (s *Server) PortForward(r *runtimeapi.PortForwardRequest) (*runtimeapi.Port
 // Close ends every stream and waits until nothing of them is left.
 func (s *Server) Close() error {
 	s.life.end(errClosing)
-	err := s.http.Close()
+	err := s.listener.Close()
 	s.life.wait()
-	return err
+	// What is left are connections that nobody asks anything on.
+	if errors.Is(err, net.ErrClosed) { // closed before
+		err = nil
+	}
+	return errors.Join(err, s.http.Close())
 }
 
 // connKey is the context key of the connection that a request came over.
