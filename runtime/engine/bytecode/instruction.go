@@ -108,14 +108,8 @@ func (r *Reader) Instruction(in *Instruction) {
 		r.U32()
 	case SelectTyped:
 		r.Vector(func() { in.Type = r.ValueType() })
-	case I32Const:
-		r.Signed(32)
-	case I64Const:
-		r.Signed(64)
-	case F32Const:
-		r.Take(4)
-	case F64Const:
-		r.Take(8)
+	case I32Const, I64Const, F32Const, F64Const:
+		r.constant(op)
 	case RefNullOp:
 		in.Type = ValueType{RefNull, r.Signed(33)}
 	case prefixGC, prefixMisc, prefixSIMD, prefixThreads:
@@ -133,6 +127,19 @@ func (r *Reader) Instruction(in *Instruction) {
 		}
 	}
 	in.Raw = r.Since(start)
+}
+
+func (r *Reader) constant(op Op) {
+	switch op {
+	case I32Const:
+		r.Signed(32)
+	case I64Const:
+		r.Signed(64)
+	case F32Const:
+		r.Take(4)
+	default:
+		r.Take(8)
+	}
 }
 
 // hasIndex says whether the instruction has one index as its immediate.

@@ -183,7 +183,7 @@ func lowerType(t bytecode.ValueType) bytecode.ValueType {
 }
 
 // maxGrowth bounds the new code, in times the old. Ordinary code grows by a
-// fifth; types of a thousand values, used again and again, by anything.
+// tenth; types of a thousand values, used again and again, by anything.
 const maxGrowth = 8
 
 var errTooLarge = errors.New("its code would become too large")

@@ -18,13 +18,16 @@ const (
 	i64ReinterpretF64 bytecode.Op = 0xbd
 	f32ReinterpretI32 bytecode.Op = 0xbe
 	f64ReinterpretI64 bytecode.Op = 0xbf
+	vector            bytecode.Op = 0xfd // the prefix of the next ones
+)
 
-	vector           bytecode.Op = 0xfd // a prefix
-	i64x2Splat                   = 0x12
-	i64x2ExtractLane             = 0x1d
-	i64x2ReplaceLane             = 0x1e
-	payloadLane                  = 0
-	tagLane                      = 1
+// Instructions on vectors by their numbers, and the lanes of an exception.
+const (
+	i64x2Splat       = 0x12
+	i64x2ExtractLane = 0x1d
+	i64x2ReplaceLane = 0x1e
+	payloadLane      = 0
+	tagLane          = 1
 )
 
 // toBits and fromBits turn a number into an i64 and back.
