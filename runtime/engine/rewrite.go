@@ -28,10 +28,14 @@ func rewrite(ctx context.Context, wasm []byte, o *outline) ([]byte, error) {
 		}
 	}
 	lowered, err := lower.Module(wasm, options)
-	if err != nil {
+	switch {
+	case err == nil:
+		return lowered, nil
+	case o.exceptions:
 		return nil, spec.Failf(spec.Invalid, "module uses exception handling in a way that this runtime does not offer: %w", err)
+	default:
+		return nil, spec.Failf(spec.Invalid, "module is not valid: %w", err)
 	}
-	return lowered, nil
 }
 
 // validate checks a module as its author made it; what is compiled and checked

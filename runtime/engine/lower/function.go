@@ -3,6 +3,7 @@
 package lower
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/wazelet/wazelet/runtime/engine/bytecode"
@@ -59,7 +60,7 @@ func (f *function) rewrite(index uint32, body *bytecode.Reader) ([]byte, error) 
 		}
 	}
 	if body.More() {
-		return nil, fmt.Errorf("there is code behind its end")
+		return nil, errors.New("there is code behind its end")
 	}
 	if escape {
 		if err := f.escape(t.Results); err != nil {
@@ -77,7 +78,7 @@ func (f *function) escape(results []bytecode.ValueType) error {
 	for _, t := range results {
 		code := zero(lowerType(t))
 		if code == nil {
-			return fmt.Errorf("%w: an exception may leave a function whose result cannot be null", errForm)
+			return errors.New("an exception may leave it, and its result cannot be null")
 		}
 		f.out = append(f.out, code...)
 	}

@@ -187,5 +187,3 @@ func lowerType(t bytecode.ValueType) bytecode.ValueType {
 const maxGrowth = 8
 
 var errTooLarge = errors.New("its code would become too large")
-
-var errForm = errors.New("it uses exceptions in a form that is not supported")

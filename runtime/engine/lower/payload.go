@@ -3,6 +3,7 @@
 package lower
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/wazelet/wazelet/runtime/engine/bytecode"
@@ -84,7 +85,7 @@ func (f *function) throw(tag uint32) error {
 func (f *function) word() (global uint32, found bool, err error) {
 	for s, g := range f.slots {
 		if s != (slot{bytecode.I64, 0}) {
-			return 0, false, fmt.Errorf("%w: exceptions are referred to (exnref), and a tag carries more than one number", errForm)
+			return 0, false, errors.New("exceptions are referred to (exnref), and a tag carries more than one number")
 		}
 		global, found = g, true
 	}

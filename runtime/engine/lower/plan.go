@@ -3,6 +3,7 @@
 package lower
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/wazelet/wazelet/runtime/engine/bytecode"
@@ -26,7 +27,7 @@ func slotOf(t bytecode.ValueType, n int) slot {
 // globals it takes to hold one.
 func (m *module) planExceptions() error {
 	if m.grouped {
-		return fmt.Errorf("%w: its types come in groups", errForm)
+		return errors.New("its types come in groups")
 	}
 	m.slots = map[slot]uint32{}
 	m.pending = m.addGlobal(bytecode.ValueType{Code: bytecode.I32})
@@ -37,7 +38,7 @@ func (m *module) planExceptions() error {
 		}
 		for n, v := range tag.Params {
 			if v.Code < bytecode.V128 {
-				return fmt.Errorf("%w: tag %d carries a reference", errForm, i)
+				return fmt.Errorf("tag %d carries a reference", i)
 			}
 			s := slotOf(v, n)
 			if _, known := m.slots[s]; !known {

@@ -174,7 +174,7 @@ func TestUnsupported(t *testing.T) {
 		"types in groups": {slices.Concat([]byte("\x00asm\x01\x00\x00\x00"),
 			enginetest.Section(byte(bytecode.Type), []byte{1, 0x4e, 1, 0x60, 0, 0}),
 			enginetest.Section(byte(bytecode.Tag), []byte{1, 0, 0})), "types come in groups"},
-		"result that cannot be null":    {throwers(1, 1, 0x64, 0), "function 0: it uses exceptions in a form that is not supported: an exception may leave a function whose result cannot be null"},
+		"result that cannot be null":    {throwers(1, 1, 0x64, 0), "function 0: an exception may leave it, and its result cannot be null"},
 		"many large results":            {throwers(200, sized(slices.Repeat([]byte{bytecode.V128}, 1000))...), "function 58: its code would become too large"},
 		"payload too large to refer to": {shape([]byte{0x02, 0x69, 0x1f, 0x40, 1, 3, 0, 0x0b, 0x00, 0x0b, 0x1a, 0x41, 0}), "a tag carries more than one number"},
 	} {
