@@ -129,6 +129,34 @@ func (r *Reader) Instruction(in *Instruction) {
 	in.Raw = r.Since(start)
 }
 
+// constant reads the immediate of a constant.
+func (r *Reader) constant(op Op) {
+	switch op {
+	case I32Const:
+		r.Signed(32)
+	case I64Const:
+		r.Signed(64)
+	case F32Const:
+		r.Take(4)
+	case F64Const:
+		r.Take(8)
+	}
+}
+
+// simple reads an instruction with one immediate or none.
+func (r *Reader) simple(in *Instruction) {
+	switch op := in.Op; {
+	case op.hasIndex():
+		in.Index = r.U32()
+	case 0x28 <= op && op <= 0x3e:
+		r.memArg()
+	case 0xe0 <= op && op <= 0xe6:
+		r.Rest()
+	case !op.isPlain():
+		r.Fail(fmt.Errorf("unknown instruction %#02x", byte(op)))
+	}
+}
+
 func (r *Reader) constant(op Op) {
 	switch op {
 	case I32Const:
