@@ -115,16 +115,7 @@ func (r *Reader) Instruction(in *Instruction) {
 	case prefixGC, prefixMisc, prefixSIMD, prefixThreads:
 		r.prefixed(in)
 	default:
-		switch {
-		case op.hasIndex():
-			in.Index = r.U32()
-		case 0x28 <= op && op <= 0x3e:
-			r.memArg()
-		case 0xe0 <= op && op <= 0xe6:
-			r.Rest()
-		case !op.isPlain():
-			r.Fail(fmt.Errorf("unknown instruction %#02x", byte(op)))
-		}
+		r.simple(in)
 	}
 	in.Raw = r.Since(start)
 }
@@ -154,19 +145,6 @@ func (r *Reader) simple(in *Instruction) {
 		r.Rest()
 	case !op.isPlain():
 		r.Fail(fmt.Errorf("unknown instruction %#02x", byte(op)))
-	}
-}
-
-func (r *Reader) constant(op Op) {
-	switch op {
-	case I32Const:
-		r.Signed(32)
-	case I64Const:
-		r.Signed(64)
-	case F32Const:
-		r.Take(4)
-	default:
-		r.Take(8)
 	}
 }
 
