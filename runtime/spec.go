@@ -84,7 +84,10 @@ func workerSpec(p parts) (spec.Container, error) {
 	if s.NoDialing, err = noDialing(p.sandbox.Annotations); err != nil {
 		return s, err
 	}
-	s.Listeners, err = listeners(c.Config, p.sandbox.Annotations)
+	if s.Listeners, err = listeners(c.Config, p.sandbox.Annotations); err != nil {
+		return s, err
+	}
+	s.HTTP, err = serving(c.Config, p.sandbox.Annotations, s.Listeners)
 	return s, err
 }
 

@@ -48,6 +48,11 @@ func (c *Collector) Collect() {
 		return
 	}
 	goruntime.GC()
+	c.rest()
+}
+
+// rest sets the heap at which to collect again.
+func (c *Collector) rest() {
 	live := c.heap()
 	c.limit = max(live*growthRatio, live+heapSlack)
 }

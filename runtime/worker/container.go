@@ -154,6 +154,9 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 		options.Preopens = []wasi.Preopen{{Path: "/", FD: root}}
 	}
 	defer g.sockets.close() // the host has its own descriptors of them
+	if g.container.HTTP != nil {
+		return g.prepareServer(ctx, module, options.Preopens)
+	}
 	for i, l := range g.container.Listeners {
 		options.Listeners = append(options.Listeners, wasi.Listener{FD: int(g.sockets[i].Fd()), Name: l.Name})
 	}

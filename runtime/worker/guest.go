@@ -20,6 +20,7 @@ import (
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/worker/crilog"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/wagi"
 )
 
 // Exit codes that are not the guest's own.
@@ -31,7 +32,9 @@ const (
 // guest is the container's program with all that outlives a daemon around it.
 type guest struct {
 	container *spec.Container
-	instance  *engine.Instance
+	instance  *engine.Instance // nil where the worker serves
+	server    *wagi.Server     // nil where the guest is on its own
+	listeners []net.Listener   // the server's
 	collector *engine.Collector
 	control   *net.UnixListener
 	exit      *os.File
@@ -91,20 +94,28 @@ func (g *guest) ReopenLog(f *os.File) error {
 // run runs the guest to its end on the calling goroutine, and returns the
 // process's exit code.
 func (g *guest) run(ctx context.Context) int {
+	if g.server != nil {
+		return g.serve(ctx)
+	}
 	code, err := g.instance.Run(ctx)
 	if err == nil {
 		// A process's exit code has eight bits, and so shells, kubelet and
 		// people expect of a container's.
 		return g.end(spec.Exit{Code: int32(code & 0xff)})
 	}
-	exit := spec.Exit{Code: exitTrap, Message: err.Error()}
-	text := exit.Message
+	text := err.Error()
 	if trap, ok := errors.AsType[*engine.Trap](err); ok {
 		text = trap.Text()
 	}
+	return g.fault(err.Error(), text)
+}
+
+// fault ends the container as a trap does, and tells why: the message in the
+// record, all of the text in the log and the termination log.
+func (g *guest) fault(message, text string) int {
 	_, _ = g.errors.Write([]byte(text + "\n"))
 	g.writeTermination(text)
-	return g.end(exit)
+	return g.end(spec.Exit{Code: exitTrap, Message: message})
 }
 
 // obeySignals ends the container on the first signal once the guest has
@@ -116,7 +127,7 @@ func (g *guest) obeySignals() {
 	select {
 	case <-g.gate:
 		select {
-		case <-g.instance.Drain():
+		case <-g.drain():
 		case sig = <-g.signals:
 		}
 	default: // it has served nobody

@@ -39,7 +39,7 @@ func Types(spelled string) []api.ValueType {
 }
 
 // Export makes the functions one host module of the runtime. A later function takes the place of an
-// earlier one of the same name.
+// earlier one of the same name. Without s, they serve whoever calls: see Caller.
 func Export(ctx context.Context, r wazero.Runtime, module string, s *wasi.System, funcs []Func) error {
 	b := r.NewHostModuleBuilder(module)
 	for i, f := range funcs {
@@ -58,20 +58,31 @@ func Export(ctx context.Context, r wazero.Runtime, module string, s *wasi.System
 	return nil
 }
 
-// bind makes f a function of wazero's. A guest that has got an exit code, by proc_exit or from
-// outside, ends here and does not see the call return.
+// bind makes f a function of wazero's, for the guest of s, or for the guest of each call's Caller.
 func (f Func) bind(s *wasi.System) api.GoModuleFunc {
+	if s != nil {
+		return func(ctx context.Context, m api.Module, stack []uint64) { f.serve(ctx, s, m, stack) }
+	}
 	return func(ctx context.Context, m api.Module, stack []uint64) {
-		errno := wasi.EINTR
-		if _, exited := s.Exited(); !exited {
-			errno = f.Call(Call{Sys: s, mem: memory(m)}, stack)
-		}
-		if code, exited := s.Exited(); exited {
-			end(ctx, m, code)
-		}
-		if !f.NoResult {
-			stack[0] = uint64(errno)
-		}
+		caller := callerOf(ctx)
+		caller.Arrive()
+		f.serve(ctx, caller.Sys, m, stack)
+		caller.Depart() // not reached by a guest that ends here
+	}
+}
+
+// serve does one call. A guest that has got an exit code, by proc_exit or from outside, ends here
+// and does not see the call return.
+func (f *Func) serve(ctx context.Context, s *wasi.System, m api.Module, stack []uint64) {
+	errno := wasi.EINTR
+	if _, exited := s.Exited(); !exited {
+		errno = f.Call(Call{Sys: s, mem: memory(m)}, stack)
+	}
+	if code, exited := s.Exited(); exited {
+		end(ctx, m, code)
+	}
+	if !f.NoResult {
+		stack[0] = uint64(errno)
 	}
 }
 

@@ -20,7 +20,10 @@
 // without a record: nothing half-made stays behind.
 package spec
 
-import "path"
+import (
+	"path"
+	"time"
+)
 
 // File descriptors a worker process is started with. Descriptors 0 to 2 are
 // /dev/null, or the caller's own stdio for a foreground run.
@@ -65,6 +68,10 @@ type Container struct {
 	// root directory. They are opened in the pod's network namespace.
 	Listeners []Listener
 
+	// HTTP makes the worker serve on Listeners itself, with one run of the
+	// module per request; nil hands them to the guest.
+	HTTP *HTTP
+
 	// NoDialing leaves the guest with Listeners as its only sockets: it can
 	// open and connect no other.
 	NoDialing bool
@@ -97,6 +104,12 @@ type Listener struct {
 	Name    string // in LISTEN_FDNAMES; "" is "unknown"
 	Network string // "tcp" or "udp"
 	Address string // "ADDRESS:PORT"; an empty ADDRESS is every one of the pod's
+}
+
+// HTTP says how a worker serves requests with its module.
+type HTTP struct {
+	Concurrency int           // how many run at once
+	Timeout     time.Duration // how long one may
 }
 
 // ModuleFile is the module of an artifact.
