@@ -34,19 +34,34 @@ type connection struct {
 
 // What connection.traffic is made of.
 const (
-	moved = 1 << iota // there was a transfer since the drain last looked
-	asked             // the last one was a read: the peer waits for an answer
+	moved   = 1 << iota // there was a transfer since the drain last looked
+	asked               // the last one was a read: the peer waits for an answer
+	reading             // a read is under way; kept in drains alone
 )
 
-// note records that bytes were read or written. Outside of drains the value changes with the
-// direction alone, so this costs next to nothing.
-func (n *connection) note(event int16) {
-	now := uint32(moved)
-	if event == unix.POLLIN {
-		now |= asked
+// begin comes before a transfer, event being its direction. Between a read and the note of it, the
+// kernel has nothing unread any more: the connection would look idle.
+func (d *Descriptor) begin(event int16) {
+	if d.accepted != nil && event == unix.POLLIN && d.sys.connections.draining.Load() {
+		d.accepted.traffic.Or(reading)
 	}
-	if n.traffic.Load() != now {
-		n.traffic.Store(now)
+}
+
+// moved comes after a transfer of n bytes. Outside of drains what it notes changes with the direction
+// alone, so this costs next to nothing.
+func (d *Descriptor) moved(event int16, n int) {
+	if d.accepted == nil {
+		return
+	}
+	had := d.accepted.traffic.Load()
+	now := had &^ reading
+	if n > 0 {
+		if now = moved; event == unix.POLLIN {
+			now |= asked
+		}
+	}
+	if now != had {
+		d.accepted.traffic.Store(now)
 	}
 }
 
@@ -162,7 +177,7 @@ func part(fd int) bool {
 	return true
 }
 
-// idle says whether the connection has become idle. A transfer beside this is seen by the next look.
+// idle says whether the connection has become idle.
 func (n *connection) idle(fd int, now time.Time) bool {
 	if n.ended {
 		return false
@@ -172,14 +187,16 @@ func (n *connection) idle(fd int, now time.Time) bool {
 		n.traffic.CompareAndSwap(traffic, traffic&^moved)
 		n.quietSince = now
 	}
-	if traffic&asked != 0 || now.Sub(n.quietSince) < idleAfter {
+	if traffic&(asked|reading) != 0 || now.Sub(n.quietSince) < idleAfter {
 		return false
 	}
 	if unread, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil || unread > 0 {
 		return false
 	}
-	info, ok := tcpInfo(fd)
-	return !ok || info.Unacked == 0 && info.Notsent_bytes == 0
+	if info, ok := tcpInfo(fd); ok && info.Unacked+info.Notsent_bytes > 0 {
+		return false
+	}
+	return n.traffic.Load() == traffic // else a read beside this took what was unread
 }
 
 // delivered says whether a connection shut for writing has nothing more to deliver: the peer has

@@ -14,7 +14,7 @@ func (d *Descriptor) WithoutNowait() { d.noNowait.Store(true) }
 // WithoutOpenat2 is a System on a kernel without openat2.
 func (s *System) WithoutOpenat2() { s.openat2 = false }
 
-// ResolveWith makes lookups ask a server of the test's.
+// ResolveWith makes lookups ask a server of the test's; a lookup given up may still use the one before.
 func ResolveWith(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
-	resolver.Dial = dial
+	resolver = &net.Resolver{PreferGo: true, Dial: dial}
 }

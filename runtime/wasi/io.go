@@ -86,10 +86,9 @@ func (d *Descriptor) tryWrite(v *Vectors) (int, Errno) {
 // the poller is asked first.
 func (d *Descriptor) transfer(v *Vectors, trap, nowait uintptr, event int16) (int, Errno) {
 	if d.nonblock {
+		d.begin(event)
 		n, errno := v.call(trap, d.fd, 0, 0, 0)
-		if d.accepted != nil && n > 0 {
-			d.accepted.note(event)
-		}
+		d.moved(event, n)
 		return n, errno
 	}
 	if !d.noNowait.Load() {

@@ -11,7 +11,7 @@ import (
 
 // resolver looks names up for the guest with the container's /etc/hosts, /etc/resolv.conf and
 // /etc/services. Go's own resolver reads those; the C library's would need cgo.
-var resolver = net.Resolver{PreferGo: true}
+var resolver = &net.Resolver{PreferGo: true}
 
 // LookupHost finds the addresses of a name ("ip", "ip4" or "ip6" says which). EINTR: the guest is to
 // end. A name that does not exist and a server that does not answer are errors of package net.

@@ -174,26 +174,20 @@ func (d *Descriptor) message(trap uintptr, v *Vectors, how int, addr *unix.RawSo
 		msg.Iov = &v.iov[v.first]
 		msg.SetIovlen(v.next - v.first)
 	}
+	var event int16 = unix.POLLIN
+	if trap == unix.SYS_SENDMSG {
+		event = unix.POLLOUT
+	}
+	d.begin(event)
+	defer func() { d.moved(event, n) }()
 	for {
 		r, _, e := unix.Syscall(trap, uintptr(d.fd), uintptr(unsafe.Pointer(&msg)), uintptr(how))
 		if e == 0 {
-			d.noteMessage(trap, int(r))
 			return int(r), int(msg.Flags), ESUCCESS
 		}
 		if e != unix.EINTR {
 			return 0, 0, fromKernel(e)
 		}
-	}
-}
-
-// noteMessage tells a drain of what message has moved.
-func (d *Descriptor) noteMessage(trap uintptr, n int) {
-	switch {
-	case d.accepted == nil || n == 0:
-	case trap == unix.SYS_SENDMSG:
-		d.accepted.note(unix.POLLOUT)
-	default:
-		d.accepted.note(unix.POLLIN)
 	}
 }
 
