@@ -36,7 +36,9 @@ func newSpace(t *testing.T) *space {
 	s.kubectl("create", "namespace", s.name)
 	t.Cleanup(s.close)
 	// Pods are refused before the one, and wait long for the other.
-	s.kubectl("wait", "--for=create", "--timeout=30s", "--namespace", s.name, "serviceaccount/default", "configmap/kube-root-ca.crt")
+	if err := cluster.WaitCreated(ctx, s.name, "serviceaccount/default", "configmap/kube-root-ca.crt"); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 

@@ -329,7 +329,9 @@ func TestStaticPod(t *testing.T) {
 	writeFile(t, file, replace(podManifest("static", "containers: [{name: main, image: 'registry.example/tiny/stdio:1.0'}]"),
 		"metadata:", "metadata:\n  namespace: "+s.name))
 	mirror := "static-" + cluster.Node()
-	s.in("wait", "--for=create", "pod/"+mirror, "--timeout=60s")
+	if err := cluster.WaitCreated(s.ctx, s.name, "pod/"+mirror); err != nil {
+		t.Fatal(err)
+	}
 	equal(t, "log", s.succeeds(mirror), "to stdout\nto stderr\n")
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)

@@ -88,6 +88,17 @@ func (c *Cluster) Wait(ctx context.Context, args ...string) error {
 	return err
 }
 
+// WaitCreated waits until all of the objects exist, in the namespace where they
+// are in one. kubectl wait --for=create has been seen to answer NotFound at once
+// for an object that was just being created.
+func (c *Cluster) WaitCreated(ctx context.Context, namespace string, objects ...string) error {
+	args := append([]string{"get", "--namespace", namespace}, objects...)
+	return c.until(ctx, strings.Join(objects, ", "), func(ctx context.Context) error {
+		_, err := c.Kubectl(ctx, args...)
+		return err
+	})
+}
+
 // Get decodes kubectl get -o json into v: Get(ctx, &pod, "pod", "hello").
 func (c *Cluster) Get(ctx context.Context, v any, args ...string) error {
 	out, err := c.Kubectl(ctx, append([]string{"get", "-o", "json"}, args...)...)

@@ -141,15 +141,13 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 func (c *Cluster) waitNode(ctx context.Context) error {
 	ctx, stop := c.whileRunning(ctx, "kubelet", "wazelet", "kube-apiserver", "kube-controller-manager")
 	defer stop()
-	waits := [][]string{
-		{"--for=create", "node/" + c.options.Node},
-		{"--for=condition=Ready", "node/" + c.options.Node},
-		{"--for=create", "serviceaccount/default"},
+	node := "node/" + c.options.Node
+	err := c.WaitCreated(ctx, "default", node, "serviceaccount/default")
+	if err == nil {
+		err = c.Wait(ctx, "--for=condition=Ready", node)
 	}
-	for _, args := range waits {
-		if err := c.Wait(ctx, args...); err != nil {
-			return fmt.Errorf("%w\n%s", err, Tail(c.LogFile("kubelet"), 10))
-		}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, Tail(c.LogFile("kubelet"), 10))
 	}
 	return nil
 }
