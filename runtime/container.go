@@ -11,6 +11,7 @@ import (
 	"github.com/moby/sys/signal"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // Config is what a caller asks of a container. It is kept as given: CRI
@@ -100,8 +101,8 @@ type Container struct {
 	FinishedAt time.Time `json:"finished_at,omitzero"` // zero until ended
 
 	ExitCode int32 `json:"exit_code,omitempty"`
-	// Reason is one word for machines: Completed, Error, OOMKilled,
-	// StartError or Unknown; Message is for people.
+	// Reason is one word for machines: Completed, Error, OOMKilled or Unknown;
+	// Message is for people.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 
@@ -120,11 +121,10 @@ type Container struct {
 
 // Exit reasons, as containerd and the kubelet spell them.
 const (
-	ReasonCompleted  = "Completed"
-	ReasonError      = "Error"
-	ReasonOOMKilled  = "OOMKilled"
-	ReasonStartError = "StartError"
-	ReasonUnknown    = "Unknown"
+	ReasonCompleted = spec.ReasonCompleted
+	ReasonError     = spec.ReasonError
+	ReasonOOMKilled = "OOMKilled"
+	ReasonUnknown   = "Unknown"
 )
 
 // Exit codes the runtime itself gives.

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// defaultPath is what containers get when neither image nor pod says.
-	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	// terminationAnnotation is where the kubelet names the termination log.
 	terminationAnnotation = "io.kubernetes.container.terminationMessagePath"
 
@@ -99,7 +97,7 @@ func environment(image, pod []string, hostname, cwd string) []string {
 	for _, kv := range pod {
 		env = setEnv(env, kv)
 	}
-	for _, kv := range []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd} {
+	for _, kv := range []string{"PATH=" + spec.DefaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd} {
 		name, _, _ := strings.Cut(kv, "=")
 		if !slices.ContainsFunc(env, func(have string) bool { return strings.HasPrefix(have, name+"=") }) {
 			env = append(env, kv)

@@ -41,7 +41,7 @@ func TestEnvironment(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := environment(nil, []string{"PWD=/own", "HOSTNAME=own"}, "host", "/"); !slices.Equal(got, []string{"PWD=/own", "HOSTNAME=own", "PATH=" + defaultPath}) {
+	if got := environment(nil, []string{"PWD=/own", "HOSTNAME=own"}, "host", "/"); !slices.Equal(got, []string{"PWD=/own", "HOSTNAME=own", "PATH=" + spec.DefaultPath}) {
 		t.Errorf("the pod's own values are not kept: %q", got)
 	}
 }

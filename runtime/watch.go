@@ -17,9 +17,6 @@ import (
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
-// maxExitRecord bounds what is read of a worker's exit record.
-const maxExitRecord = 64 << 10
-
 // watch waits for a worker's end and records it. When the daemon closes first,
 // the next one finds the end in the worker's own record.
 func (c *Controller) watch(ctx context.Context, e *entry) {
@@ -76,7 +73,7 @@ func (c *Controller) exitOf(e *entry, status launch.Status) spec.Exit {
 	if status.Known {
 		exit.Code = status.Code
 	}
-	if !errors.Is(err, errNoExit) {
+	if !errors.Is(err, spec.ErrNoExit) {
 		exit.Message = err.Error()
 	}
 	if e.group == nil {
@@ -89,25 +86,22 @@ func (c *Controller) exitOf(e *entry, status launch.Status) spec.Exit {
 	return exit
 }
 
-// errNoExit says that a worker ended without writing its exit record.
-var errNoExit = errors.New("no exit record")
-
 // readExit reads the exit record a worker wrote.
 func readExit(path string) (spec.Exit, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return spec.Exit{}, errNoExit
+		return spec.Exit{}, spec.ErrNoExit
 	}
 	if err != nil {
 		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxExitRecord))
+	raw, err := io.ReadAll(io.LimitReader(f, spec.MaxExit))
 	if err != nil {
 		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
 	}
 	if len(raw) == 0 {
-		return spec.Exit{}, errNoExit
+		return spec.Exit{}, spec.ErrNoExit
 	}
 	var exit spec.Exit
 	if err := json.Unmarshal(raw, &exit); err != nil {

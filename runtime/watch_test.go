@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 func TestReadExit(t *testing.T) {
@@ -27,11 +29,11 @@ func TestReadExit(t *testing.T) {
 			t.Fatal(err)
 		}
 		exit, err := readExit(path)
-		if errors.Is(err, errNoExit) != c.none || (err != nil) != (c.none || c.bad) || exit.Code != c.code {
+		if errors.Is(err, spec.ErrNoExit) != c.none || (err != nil) != (c.none || c.bad) || exit.Code != c.code {
 			t.Errorf("%s: got %+v, %v", name, exit, err)
 		}
 	}
-	if _, err := readExit(filepath.Join(dir, "absent")); !errors.Is(err, errNoExit) {
+	if _, err := readExit(filepath.Join(dir, "absent")); !errors.Is(err, spec.ErrNoExit) {
 		t.Errorf("absent: got %v", err)
 	}
 }

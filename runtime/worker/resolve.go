@@ -14,10 +14,6 @@ import (
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
-// defaultPath is searched when the container's environment has no PATH, as
-// other runtimes do.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // resolve opens the file that argv[0] names, in the container's root and with
 // the container's rights: a name with a slash from the working directory, any
 // other in PATH and then in the working directory. A module need not be
@@ -33,7 +29,7 @@ func resolve(c *spec.Container) (*os.File, string, error) {
 	if strings.Contains(name, "/") {
 		return openProgram(inDir(c.Cwd, name))
 	}
-	search := defaultPath
+	search := spec.DefaultPath // as other runtimes do
 	for _, kv := range c.Env {
 		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
 			search = value

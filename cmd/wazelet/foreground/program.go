@@ -19,9 +19,6 @@ import (
 	"github.com/wazelet/wazelet/undo"
 )
 
-// defaultPath is the PATH of a guest when nobody says.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // program is what runs: the spec of its container, and the module's file when
 // it is not one of the container's own.
 type program struct {
@@ -141,7 +138,7 @@ func (o Options) environment(image []string, cwd string) []string {
 	if o.ClearEnv {
 		return variables(o.Env)
 	}
-	return variables([]string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd}, image, o.Env)
+	return variables([]string{"PATH=" + spec.DefaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd}, image, o.Env)
 }
 
 // variables joins lists of KEY=value. The last one that names a variable sets it.

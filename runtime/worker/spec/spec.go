@@ -34,6 +34,10 @@ const (
 	LogFD     = 6 // the CRI log file, append-only; absent for a foreground run
 )
 
+// DefaultPath is the PATH of a container that neither its image nor its pod
+// gives one.
+const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // Container describes one container completely. It is the first message of
 // the set-up dialog.
 type Container struct {
