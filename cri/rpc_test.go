@@ -23,16 +23,13 @@ var (
 		"CreateContainer", "StartContainer", "StopContainer", "RemoveContainer", "ListContainers", "ContainerStatus",
 		"UpdateContainerResources", "ReopenContainerLog",
 		"RunPodSandbox", "StopPodSandbox", "RemovePodSandbox", "PodSandboxStatus", "ListPodSandbox",
-		"UpdatePodSandboxResources", "PortForward",
+		"UpdatePodSandboxResources", "PortForward", "Exec", "ExecSync", "Attach",
 		"ContainerStats", "ListContainerStats", "PodSandboxStats", "ListPodSandboxStats",
 		"Version", "Status", "RuntimeConfig", "UpdateRuntimeConfig",
 		"ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo",
 	}
 	// notServed says how the kubelet takes Unimplemented.
 	notServed = map[string]string{
-		"Exec":                    "kubectl exec shows the text",
-		"ExecSync":                "an exec probe or hook fails with the text",
-		"Attach":                  "kubectl attach shows the text",
 		"CheckpointContainer":     "only the caller of the kubelet's checkpoint endpoint sees it",
 		"CheckpointPod":           "no kubelet calls it",
 		"RestorePod":              "no kubelet calls it",

@@ -47,6 +47,7 @@ func New(o Options) *Server {
 			podService:         podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
 			containerService:   containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
 			portForwardService: portForwardService{sandboxes: o.Sandboxes, streams: o.Streams},
+			commandService:     commandService{runtime: o.Runtime, streams: o.Streams},
 			statsService:       statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
 			statusService: statusService{
 				handlers: h, sandboxes: o.Sandboxes,

@@ -17,32 +17,11 @@ func unsupported(method, why string) error {
 }
 
 const (
-	whyNoExec       = "running a second command in a Wasm container is not supported"
-	whyNoAttach     = "attaching to a Wasm container is not supported; its output is in its log"
 	whyNoCheckpoint = "the state of a Wasm guest cannot be written down"
 	whyNoEvents     = "events are not sent; the kubelet lists containers instead"
 	whyNoMetrics    = "metrics in cAdvisor's form are not served; PodSandboxStats and ContainerStats are"
 	whyNoStream     = "lists are not streamed; the list in one message is served"
 )
-
-// commandService answers the RPCs that run commands in containers and talk to
-// them.
-type commandService struct{}
-
-// ExecSync is not served.
-func (commandService) ExecSync(context.Context, *runtimeapi.ExecSyncRequest) (*runtimeapi.ExecSyncResponse, error) {
-	return nil, unsupported("ExecSync", whyNoExec)
-}
-
-// Exec is not served.
-func (commandService) Exec(context.Context, *runtimeapi.ExecRequest) (*runtimeapi.ExecResponse, error) {
-	return nil, unsupported("Exec", whyNoExec)
-}
-
-// Attach is not served.
-func (commandService) Attach(context.Context, *runtimeapi.AttachRequest) (*runtimeapi.AttachResponse, error) {
-	return nil, unsupported("Attach", whyNoAttach)
-}
 
 // checkpointService answers the RPCs that save and restore containers.
 type checkpointService struct{}

@@ -117,6 +117,10 @@ type Container struct {
 	UID    uint32   `json:"uid,omitempty"`
 	GID    uint32   `json:"gid,omitempty"`
 	Groups []uint32 `json:"groups,omitempty"`
+	// ImageEnv and ImageDir are the image's environment and working directory, as
+	// they were when the container was made.
+	ImageEnv []string `json:"image_env,omitempty"`
+	ImageDir string   `json:"image_dir,omitempty"`
 }
 
 // Exit reasons, as containerd and the kubelet spell them.

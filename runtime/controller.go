@@ -27,6 +27,7 @@ type Options struct {
 	Images     *imageservice.Service
 	Cgroups    *cgroup.Tree
 	Modules    *Modules
+	Toolbox    Toolbox // the zero value is none
 }
 
 // Controller runs the life of every container of the node. Its methods may be
@@ -40,6 +41,7 @@ type Controller struct {
 	images    *imageservice.Service
 	cgroups   *cgroup.Tree
 	modules   *Modules
+	toolbox   toolbox
 
 	store    *store
 	creating singleflight.Group
@@ -66,7 +68,8 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		state: o.State, workerPath: o.WorkerPath, bootID: strings.TrimSpace(string(boot)),
 		sandboxes: o.Sandboxes, images: o.Images, cgroups: o.Cgroups, modules: o.Modules,
-		store: s,
+		toolbox: toolbox{Toolbox: o.Toolbox, modules: o.Modules},
+		store:   s,
 	}
 	c.closing, c.close = context.WithCancel(context.Background())
 	return c, nil

@@ -19,6 +19,8 @@ import (
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/terminal"
 	"github.com/wazelet/wazelet/sandbox"
 	"github.com/wazelet/wazelet/undo"
 )
@@ -90,6 +92,7 @@ func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img i
 	n := Container{
 		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
 		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,
+		ImageEnv: img.Env, ImageDir: img.WorkingDir,
 	}
 	if n.CgroupParent == "" {
 		n.CgroupParent = c.cgroups.PodParent(sb.ID)
@@ -135,7 +138,7 @@ func (c *Controller) make(ctx context.Context, e *entry, sb sandbox.Sandbox, img
 
 	options := launch.Options{
 		WorkerPath: c.workerPath, NetNS: sb.NetNS, Cgroup: e.group.Add, Spec: worker,
-		Log: files.log, Exit: files.exit, Control: files.control,
+		Log: files.log, Exit: files.exit, Control: files.control, Stdin: files.stdin, Input: files.input,
 	}
 	if img.Kind == imageservice.KindModule {
 		if options.Module, err = c.images.OpenModule(ctx, img); err != nil {
@@ -158,16 +161,15 @@ func (c *Controller) make(ctx context.Context, e *entry, sb sandbox.Sandbox, img
 // files are the descriptors a worker is born with; its own copies live on when
 // the daemon closes these.
 type files struct {
-	log, exit *os.File
-	control   *net.UnixListener
+	log, exit, stdin, input *os.File
+	control                 *net.UnixListener
 }
 
 func (f files) close() {
-	if f.log != nil {
-		f.log.Close()
-	}
-	if f.exit != nil {
-		f.exit.Close()
+	for _, file := range []*os.File{f.log, f.exit, f.stdin, f.input} {
+		if file != nil {
+			file.Close()
+		}
 	}
 	if f.control != nil {
 		f.control.Close()
@@ -195,7 +197,13 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 	if f.control, err = control.Listen(c.controlSocket(n.ID)); err != nil {
 		return f, err
 	}
-	if n.LogFile != "" {
+	switch n.Config.input() {
+	case spec.InputTerminal:
+		f.input, f.stdin, err = terminal.Open()
+	case spec.InputPipe:
+		f.stdin, f.input, err = os.Pipe()
+	}
+	if err == nil && n.LogFile != "" {
 		f.log, err = openLog(n.LogFile)
 	}
 	return f, err

@@ -43,7 +43,10 @@ func workerSpec(p parts) (spec.Container, error) {
 	s := spec.Container{
 		ID:                     c.ID,
 		Hostname:               p.sandbox.Hostname,
-		Cwd:                    first(c.Config.WorkingDir, img.WorkingDir, "/"),
+		Cwd:                    c.workingDir(),
+		Env:                    c.environment(p.sandbox.Hostname, c.Config.TTY),
+		Input:                  c.Config.input(),
+		InputOnce:              c.Config.StdinOnce,
 		UID:                    c.UID,
 		GID:                    c.GID,
 		Groups:                 c.Groups,
@@ -52,9 +55,7 @@ func workerSpec(p parts) (spec.Container, error) {
 		ReadonlyPaths:          c.Config.ReadonlyPaths,
 		OOMScoreAdj:            c.Config.OOMScoreAdj,
 		TerminationMessagePath: c.Config.Annotations[terminationAnnotation],
-	}
-	if limit := c.Config.Resources.MemoryLimit; c.Config.MemoryGrowFail && limit > 0 {
-		s.MemoryMaxPages = uint32(min(max(limit-workerShare, limit/2)/wasmPage, maxPages))
+		MemoryMaxPages:         c.memoryMaxPages(),
 	}
 	if img.Kind == imageservice.KindModule {
 		s.Module = &spec.ModuleFile{Name: img.Module.Name}
@@ -73,7 +74,6 @@ func workerSpec(p parts) (spec.Container, error) {
 			c.Config.Name, s.Cwd, errdefs.ErrInvalidArgument)
 	}
 	s.Args = args
-	s.Env = environment(img.Env, c.Config.Env, p.sandbox.Hostname, s.Cwd)
 	for _, m := range p.root {
 		s.Root = append(s.Root, spec.Mount{Destination: "/", Type: m.Type, Source: m.Source, Options: m.Options})
 	}
@@ -89,15 +89,43 @@ func workerSpec(p parts) (spec.Container, error) {
 	return s, err
 }
 
+// input is what stands behind the container's stdin.
+func (c Config) input() spec.Input {
+	switch {
+	case c.TTY:
+		return spec.InputTerminal
+	case c.Stdin:
+		return spec.InputPipe
+	default:
+		return spec.InputNone
+	}
+}
+
+// workingDir is where the container's program and its commands begin.
+func (c Container) workingDir() string { return first(c.Config.WorkingDir, c.ImageDir, "/") }
+
+// memoryMaxPages caps the growth of a guest's memory, 0 where the kernel does.
+func (c Container) memoryMaxPages() uint32 {
+	limit := c.Config.Resources.MemoryLimit
+	if !c.Config.MemoryGrowFail || limit <= 0 {
+		return 0
+	}
+	return uint32(min(max(limit-workerShare, limit/2)/wasmPage, maxPages))
+}
+
 // environment merges image and pod; the pod wins. PWD carries the working
 // directory to guests that look there, since WASI preview 1 has no notion of
 // one.
-func environment(image, pod []string, hostname, cwd string) []string {
-	env := slices.Clone(image)
-	for _, kv := range pod {
+func (c Container) environment(hostname string, tty bool) []string {
+	env := slices.Clone(c.ImageEnv)
+	for _, kv := range c.Config.Env {
 		env = setEnv(env, kv)
 	}
-	for _, kv := range []string{"PATH=" + spec.DefaultPath, "HOSTNAME=" + hostname, "PWD=" + cwd} {
+	defaults := []string{"PATH=" + spec.DefaultPath, "HOSTNAME=" + hostname, "PWD=" + c.workingDir()}
+	if tty {
+		defaults = append(defaults, "TERM=xterm")
+	}
+	for _, kv := range defaults {
 		name, _, _ := strings.Cut(kv, "=")
 		if !slices.ContainsFunc(env, func(have string) bool { return strings.HasPrefix(have, name+"=") }) {
 			env = append(env, kv)

@@ -36,13 +36,21 @@ func TestCommandLineMergesAsForAnyContainer(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	got := environment([]string{"A=image", "B=image", "PATH=/bin"}, []string{"A=pod", "C=", "A=last"}, "host", "/work")
+	c := Container{
+		ImageEnv: []string{"A=image", "B=image", "PATH=/bin"}, ImageDir: "/work",
+		Config: Config{Env: []string{"A=pod", "C=", "A=last"}},
+	}
+	got := c.environment("host", false)
 	want := []string{"A=last", "B=image", "PATH=/bin", "C=", "HOSTNAME=host", "PWD=/work"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := environment(nil, []string{"PWD=/own", "HOSTNAME=own"}, "host", "/"); !slices.Equal(got, []string{"PWD=/own", "HOSTNAME=own", "PATH=" + spec.DefaultPath}) {
+	c = Container{Config: Config{Env: []string{"PWD=/own", "HOSTNAME=own"}}}
+	if got := c.environment("host", false); !slices.Equal(got, []string{"PWD=/own", "HOSTNAME=own", "PATH=" + spec.DefaultPath}) {
 		t.Errorf("the pod's own values are not kept: %q", got)
+	}
+	if got := c.environment("host", true); !slices.Contains(got, "TERM=xterm") {
+		t.Errorf("a terminal without a kind: %q", got)
 	}
 }
 
@@ -80,10 +88,10 @@ func TestSpecRefusals(t *testing.T) {
 
 func TestSpecCarriesLimitsAndRoot(t *testing.T) {
 	p := parts{
-		image:   imageservice.Image{Kind: imageservice.KindFiles, Entrypoint: []string{"/a.wasm"}, WorkingDir: "/img"},
+		image:   imageservice.Image{Kind: imageservice.KindFiles, Entrypoint: []string{"/a.wasm"}},
 		sandbox: sandbox.Sandbox{Config: sandbox.Config{Hostname: "web-0"}},
 		root:    []mount.Mount{{Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/l"}}},
-		container: Container{UID: 7, GID: 8, Groups: []uint32{9}, Config: Config{
+		container: Container{UID: 7, GID: 8, Groups: []uint32{9}, ImageDir: "/img", Config: Config{
 			MemoryGrowFail: true, Resources: cgroup.Resources{MemoryLimit: 40<<20 + 1},
 			Annotations: map[string]string{terminationAnnotation: "/dev/termination-log"},
 		}},

@@ -73,3 +73,9 @@ func (c Container) requireState(operation string, allowed ...State) error {
 	}
 	return fmt.Errorf("%s container %s: it is %s: %w", operation, c.ID, c.State, errdefs.ErrFailedPrecondition)
 }
+
+// RequireRunning says, with ErrFailedPrecondition, that nothing can be done with
+// the container for the purpose because its guest does not run.
+func (c Container) RequireRunning(purpose string) error {
+	return c.requireState(purpose, StateRunning)
+}

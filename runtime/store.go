@@ -40,6 +40,8 @@ type entry struct {
 	process *launch.Process
 	// exited is closed when the worker's end is in the record.
 	exited chan struct{}
+	// commandOOMs counts the OOM kills in group that were of commands.
+	commandOOMs atomic.Uint64
 }
 
 func newEntry(c Container) *entry {

@@ -76,14 +76,32 @@ func (c *Controller) exitOf(e *entry, status launch.Status) spec.Exit {
 	if !errors.Is(err, spec.ErrNoExit) {
 		exit.Message = err.Error()
 	}
-	if e.group == nil {
-		return exit
-	}
-	if kills, err := e.group.OOMKills(); err == nil && kills > 0 {
+	if e.oomKills() > e.commandOOMs.Load() {
 		exit.Code, exit.Reason = exitKilled, ReasonOOMKilled
 		exit.Message = "the container used more memory than its limit"
 	}
 	return exit
+}
+
+// oomKills is how many processes of the container the kernel has killed for
+// memory, as far as it tells.
+func (e *entry) oomKills() uint64 {
+	if e.group == nil {
+		return 0
+	}
+	kills, err := e.group.OOMKills()
+	if err != nil {
+		return 0
+	}
+	return kills
+}
+
+// forgiveOOM says that the kills since before were of a command: they are not
+// how the container ended.
+func (e *entry) forgiveOOM(before uint64) {
+	if kills := e.oomKills(); kills > before && e.container().State.live() {
+		e.commandOOMs.Add(kills - before)
+	}
 }
 
 // readExit reads the exit record a worker wrote.

@@ -7,7 +7,8 @@
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
-// Wazelet-worker is the process of one container, or a compiler. The daemon
+// Wazelet-worker is the process of one container, of a command in one, or a
+// compiler. The daemon
 // starts it with its descriptors in place (package runtime/worker/launch); it
 // is of no use by hand.
 package main
@@ -33,6 +34,9 @@ func run(args []string) int {
 		case "container":
 			goruntime.GOMAXPROCS(processors)
 			return worker.Container(context.Background())
+		case "exec":
+			goruntime.GOMAXPROCS(processors)
+			return worker.Exec(context.Background())
 		case "compile":
 			return worker.Compile(context.Background())
 		case "version":
@@ -40,6 +44,6 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Fprintln(os.Stderr, "wazelet-worker is started by wazelet; it has the modes container and compile")
+	fmt.Fprintln(os.Stderr, "wazelet-worker is started by wazelet; it has the modes container, exec and compile")
 	return 2
 }

@@ -73,7 +73,7 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	if err != nil {
 		return nil, errors.Join(err, n.images.Close())
 	}
-	n.streams, err = streaming.Listen(ctx, streaming.Options{Address: c.Streaming.Address, Sandboxes: n.sandboxes})
+	n.streams, err = streaming.Listen(ctx, streaming.Options{Address: c.Streaming.Address, Sandboxes: n.sandboxes, Runtime: n.containers})
 	if err != nil {
 		return nil, errors.Join(err, n.closeDomain())
 	}

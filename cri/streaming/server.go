@@ -17,6 +17,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-streaming/pkg/streaming"
 
+	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
 )
 
@@ -35,6 +36,8 @@ type Options struct {
 	Address string
 	// Sandboxes are what ports are forwarded into.
 	Sandboxes *sandbox.Controller
+	// Runtime runs commands and attaches to containers.
+	Runtime *runtime.Controller
 }
 
 // Server hands out the URLs of streams and serves them.
@@ -51,25 +54,28 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	adoptKlog()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Address)
+	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("streaming: %w", err)
 	}
 	l := newLife()
 	config := streaming.DefaultConfig
-	config.BaseURL = &url.URL{Scheme: "http", Host: listener.Addr().String()}
-	streams, err := streaming.NewServer(config, target{forwarder: forwarder{sandboxes: o.Sandboxes, life: l, linger: linger}})
+	config.BaseURL = &url.URL{Scheme: "http", Host: socket.Addr().String()}
+	streams, err := streaming.NewServer(config, target{
+		forwarder: forwarder{sandboxes: o.Sandboxes, life: l, linger: linger},
+		commander: commander{runtime: o.Runtime, life: l},
+	})
 	if err != nil {
-		listener.Close()
+		socket.Close()
 		return nil, fmt.Errorf("streaming: %w", err)
 	}
-	s := &Server{streams: streams, listener: listener, life: l}
+	s := &Server{streams: streams, listener: listener{socket}, life: l}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	l.running.Go(func() {
-		if err := s.http.Serve(listener); l.Err() == nil {
+		if err := s.http.Serve(s.listener); l.Err() == nil {
 			log.G(ctx).WithError(err).Error("streams are served no more")
 		}
 	})
@@ -98,6 +104,18 @@ func (s *Server) PortForward(r *runtimeapi.PortForwardRequest) (*runtimeapi.Port
 	return s.streams.GetPortForward(r)
 }
 
+// Exec returns the URL at which a command runs, once and for a minute; otherwise
+// as PortForward.
+func (s *Server) Exec(r *runtimeapi.ExecRequest) (*runtimeapi.ExecResponse, error) {
+	return s.streams.GetExec(r)
+}
+
+// Attach returns the URL at which a container's own streams are, once and for a
+// minute; otherwise as PortForward.
+func (s *Server) Attach(r *runtimeapi.AttachRequest) (*runtimeapi.AttachResponse, error) {
+	return s.streams.GetAttach(r)
+}
+
 // Close ends every stream and waits until nothing of them is left.
 func (s *Server) Close() error {
 	s.life.end(errClosing)
@@ -124,11 +142,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
-	if conn, ok := r.Context().Value(connKey{}).(*net.TCPConn); ok {
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 		defer context.AfterFunc(s.life, func() {
 			// An error means that the client has ended it.
-			_, _ = conn.CloseRead(), conn.CloseWrite()
+			_, _ = c.CloseRead(), c.CloseWrite()
 		})()
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		defer context.AfterFunc(c.gone, func() { cancel(context.Cause(c.gone)) })()
+		r = r.WithContext(ctx)
 	}
 	s.streams.ServeHTTP(w, r)
 }

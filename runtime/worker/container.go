@@ -23,7 +23,7 @@ import (
 // Container makes this process a container's worker and returns its exit code.
 // It is called once, with the descriptors of package spec in place.
 func Container(ctx context.Context) int {
-	if err := closeOthers(spec.LogFD + 1); err != nil {
+	if err := closeOthers(spec.InputFD + 1); err != nil {
 		return exitSetup
 	}
 	conn, err := setupConn()
@@ -69,42 +69,18 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := askForCode(conn, &c)
+	program, name, err := resolve(command{module: c.Module, args: c.Args, env: c.Env, cwd: c.Cwd})
 	if err != nil {
 		return nil, err
 	}
-	var loaded *engine.Module
-	if err := loader.Load(compiled, func(dir string) (err error) {
-		loaded, err = engine.Load(ctx, dir, c.MemoryMaxPages)
-		return err
-	}); err != nil {
+	loaded, err := load(ctx, conn, loader, program, name, c.MemoryMaxPages)
+	if err != nil {
 		return nil, err
 	}
 	if err := g.prepare(ctx, loaded); err != nil {
 		return nil, err
 	}
-	g.collector.Tidy()
-	if c.NoDialing {
-		if err := confine.ForbidDialing(); err != nil {
-			return nil, err
-		}
-	}
-	return g, confine.Seal()
-}
-
-// askForCode sends the program's file to the daemon and returns the directory
-// with its compiled code.
-func askForCode(conn *net.UnixConn, c *spec.Container) (*os.File, error) {
-	program, name, err := resolve(c)
-	if err != nil {
-		return nil, err
-	}
-	defer program.Close()
-	if err := wire.Send(conn, spec.Resolved{Path: name}, program); err != nil {
-		return nil, err
-	}
-	var answer spec.Compiled
-	return receive(conn, &answer, true)
+	return g, seal(g.collector, c.NoDialing)
 }
 
 // newGuest opens what the guest and its worker need from outside the root.
@@ -118,6 +94,9 @@ func newGuest(c *spec.Container) (*guest, error) {
 		signals:   make(chan os.Signal, 4),
 		collector: engine.NewCollector(),
 	}
+	// A command's worker whose daemon was killed becomes this process's child:
+	// the kernel is to reap it.
+	signal.Ignore(unix.SIGCHLD)
 	signal.Notify(g.signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	f := os.NewFile(spec.ControlFD, "control")
 	defer f.Close()
@@ -147,7 +126,7 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 	defer unix.Close(root)
 	options := wasi.Options{
 		Args: g.container.Args, Env: g.container.Env,
-		Stdout: g.stdout, Stderr: g.stderr,
+		Stdin: g.stdin, Stdout: g.stdout, Stderr: g.stderr,
 		Collect: g.collector.Collect,
 	}
 	if !g.container.NoDirs {
@@ -159,9 +138,6 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 	}
 	for i, l := range g.container.Listeners {
 		options.Listeners = append(options.Listeners, wasi.Listener{FD: int(g.sockets[i].Fd()), Name: l.Name})
-	}
-	if g.container.Foreground {
-		options.Stdin = wasi.StdioFD(0)
 	}
 	g.instance, err = module.Prepare(ctx, options)
 	return err

@@ -18,8 +18,10 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/worker/console"
 	"github.com/wazelet/wazelet/runtime/worker/crilog"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/terminal"
 	"github.com/wazelet/wazelet/runtime/worker/wagi"
 )
 
@@ -41,9 +43,10 @@ type guest struct {
 	sockets   sockets // the guest's listeners, until its host has them
 	signals   chan os.Signal
 
-	log            *crilog.Log // nil in the foreground
-	stdout, stderr wasi.Stdio
-	errors         wasi.Sink // where a trap is told: the guest's stderr
+	log                   *crilog.Log      // nil in the foreground
+	console               *console.Console // nil in the foreground
+	stdin, stdout, stderr wasi.Stdio
+	errors                wasi.Sink // where a trap is told: the guest's stderr
 
 	gate      chan struct{} // closed once the guest may run
 	openGate  func()
@@ -61,13 +64,27 @@ func (g *guest) openOutput() error {
 		return fmt.Errorf("exit record: %w", err)
 	}
 	if g.container.Foreground {
-		g.stdout, g.stderr = wasi.StdioFD(1), wasi.StdioFD(2)
+		g.stdin, g.stdout, g.stderr = wasi.StdioFD(0), wasi.StdioFD(1), wasi.StdioFD(2)
 		g.errors = os.Stderr
 		return nil
 	}
+	input := os.NewFile(spec.InputFD, "input")
+	if g.container.Input == spec.InputNone {
+		input.Close()
+		input = nil
+	}
 	g.log = crilog.New(os.NewFile(spec.LogFD, "log"))
-	stderr := g.log.Stream("stderr")
-	g.stdout, g.stderr = wasi.StdioSink(g.log.Stream("stdout")), wasi.StdioSink(stderr)
+	g.console = console.New(g.container.Input, g.container.InputOnce, input)
+	stdout, stderr := g.console.Stdout(g.log.Stream("stdout")), g.console.Stderr(g.log.Stream("stderr"))
+	switch g.container.Input {
+	case spec.InputTerminal: // one stream for all, as the kernel passes it on
+		g.stdin, g.stdout, g.stderr = wasi.StdioFD(0), wasi.StdioFD(1), wasi.StdioFD(2)
+		g.errors = stdout
+		return g.console.Watch(stdout)
+	case spec.InputPipe:
+		g.stdin = wasi.StdioFD(0)
+	}
+	g.stdout, g.stderr = wasi.StdioSink(stdout), wasi.StdioSink(stderr)
 	g.errors = stderr
 	return nil
 }
@@ -91,6 +108,25 @@ func (g *guest) ReopenLog(f *os.File) error {
 	return g.log.Reopen(f)
 }
 
+// Attach lets a client see and type; see control.Handler.
+func (g *guest) Attach(s console.Streams) error {
+	if g.console == nil {
+		for _, f := range s.Files() {
+			f.Close()
+		}
+		return spec.Failf(spec.FailedPrecondition, "attach: this container runs in the foreground")
+	}
+	return g.console.Attach(s)
+}
+
+// Resize sets the size of the terminal; see control.Handler.
+func (g *guest) Resize(size terminal.Size) error {
+	if g.console == nil {
+		return spec.Failf(spec.FailedPrecondition, "resize: this container runs in the foreground")
+	}
+	return g.console.Resize(size)
+}
+
 // run runs the guest to its end on the calling goroutine, and returns the
 // process's exit code.
 func (g *guest) run(ctx context.Context) int {
@@ -99,20 +135,29 @@ func (g *guest) run(ctx context.Context) int {
 	}
 	code, err := g.instance.Run(ctx)
 	if err == nil {
-		// A process's exit code has eight bits, and so shells, kubelet and
-		// people expect of a container's.
-		return g.end(spec.Exit{Code: int32(code & 0xff)})
+		return g.end(spec.Exit{Code: exitCode(code)})
 	}
-	text := err.Error()
+	return g.fault(err.Error(), lastWords(err))
+}
+
+// exitCode is a guest's exit code as shells, kubelet and people expect it: a
+// process's has eight bits.
+func exitCode(code uint32) int32 { return int32(code & 0xff) }
+
+// lastWords is all that is known of why a guest ended: for a trap, the stack too.
+func lastWords(err error) string {
 	if trap, ok := errors.AsType[*engine.Trap](err); ok {
-		text = trap.Text()
+		return trap.Text()
 	}
-	return g.fault(err.Error(), text)
+	return err.Error()
 }
 
 // fault ends the container as a trap does, and tells why: the message in the
 // record, all of the text in the log and the termination log.
 func (g *guest) fault(message, text string) int {
+	if g.console != nil {
+		g.console.Drain() // what the guest said itself comes first
+	}
 	_, _ = g.errors.Write([]byte(text + "\n"))
 	g.writeTermination(text)
 	return g.end(spec.Exit{Code: exitTrap, Message: message})
@@ -148,6 +193,7 @@ func (g *guest) end(exit spec.Exit) int {
 		select {}
 	}
 	if g.log != nil {
+		g.console.Drain()
 		g.log.Flush()
 	}
 	g.mu.Lock()

@@ -14,29 +14,36 @@ import (
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
+// command is what names a program.
+type command struct {
+	module    *spec.ModuleFile // the program, whatever args say
+	args, env []string
+	cwd       string
+}
+
 // resolve opens the file that argv[0] names, in the container's root and with
 // the container's rights: a name with a slash from the working directory, any
 // other in PATH and then in the working directory. A module need not be
 // executable.
-func resolve(c *spec.Container) (*os.File, string, error) {
-	if c.Module != nil {
-		return openProgram(c.Module.Path())
+func resolve(c command) (*os.File, string, error) {
+	if c.module != nil {
+		return openProgram(c.module.Path())
 	}
-	if len(c.Args) == 0 || c.Args[0] == "" {
+	if len(c.args) == 0 || c.args[0] == "" {
 		return nil, "", spec.Failf(spec.Invalid, "the container has no command")
 	}
-	name := c.Args[0]
+	name := c.args[0]
 	if strings.Contains(name, "/") {
-		return openProgram(inDir(c.Cwd, name))
+		return openProgram(inDir(c.cwd, name))
 	}
 	search := spec.DefaultPath // as other runtimes do
-	for _, kv := range c.Env {
+	for _, kv := range c.env {
 		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
 			search = value
 		}
 	}
 	for dir := range strings.SplitSeq(search+":.", ":") {
-		f, at, err := openProgram(inDir(c.Cwd, path.Join(dir, name)))
+		f, at, err := openProgram(inDir(c.cwd, path.Join(dir, name)))
 		if err == nil || !missing(err) {
 			return f, at, err
 		}

@@ -57,6 +57,25 @@ func Container(c *spec.Container, module *os.File) (*Loader, error) {
 	return loader, nil
 }
 
+// Exec shuts in a process that was born in a container's namespaces, for a
+// command: the container's root stands around it already, and is as confined for
+// it as for the guest. It takes the user of e.
+func Exec(e *spec.Exec) (*Loader, error) {
+	fds, err := openDescriptors(false)
+	if err != nil {
+		return nil, err
+	}
+	defer fds.Close()
+	loader, err := newLoader(fds)
+	if err != nil {
+		return nil, err
+	}
+	if err := dropPrivileges(identity{uid: e.UID, gid: e.GID, groups: e.Groups}); err != nil {
+		return nil, err
+	}
+	return loader, nil
+}
+
 // Compiler makes the process a compiler that can reach the directory out, at
 // /out, and nothing else. It runs as uid and gid, to whom out belongs.
 func Compiler(out *os.File, uid, gid uint32, rootless bool) error {

@@ -89,10 +89,10 @@ func checkedCalls(pid uint32) []rule {
 		{unix.SYS_FCNTL, []check{{arg: 1, mask: all, values: []uint32{
 			unix.F_GETFL, unix.F_SETFL, unix.F_GETFD, unix.F_SETFD, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC,
 		}}}, invalid},
-		// Is it a terminal, how large, how much is waiting. Never TIOCSTI,
-		// which types into the caller's terminal.
+		// Is it a terminal, how large, how much is waiting; and resizing it for
+		// its user. Never TIOCSTI, which types into the caller's terminal.
 		{unix.SYS_IOCTL, []check{{arg: 1, mask: all, values: []uint32{
-			unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio,
+			unix.TCGETS, unix.TIOCGWINSZ, unix.TIOCSWINSZ, fionread, fionbio,
 		}}}, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOTTY)},
 		// One more filter, which can only take away: see Seal.
 		{unix.SYS_SECCOMP, []check{

@@ -10,7 +10,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/wazelet/wazelet/runtime/worker/console"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/terminal"
 	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
 
@@ -42,6 +44,24 @@ func (c *Client) Start(ctx context.Context) (time.Time, error) {
 func (c *Client) ReopenLog(ctx context.Context, f *os.File) error {
 	if _, err := c.call(ctx, request{Method: methodReopenLog}, f); err != nil {
 		return fmt.Errorf("reopen log: %w", err)
+	}
+	return nil
+}
+
+// Attach gives the worker a client's ends of a session: pipes, of which nil is
+// one the client does not want. They stay the caller's, who closes them.
+func (c *Client) Attach(ctx context.Context, s console.Streams) error {
+	req := request{Method: methodAttach, Stdin: s.Stdin != nil, Stdout: s.Stdout != nil, Stderr: s.Stderr != nil}
+	if _, err := c.call(ctx, req, s.Files()...); err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	return nil
+}
+
+// Resize sets the size of the container's terminal.
+func (c *Client) Resize(ctx context.Context, size terminal.Size) error {
+	if _, err := c.call(ctx, request{Method: methodResize, Size: size}); err != nil {
+		return fmt.Errorf("resize: %w", err)
 	}
 	return nil
 }

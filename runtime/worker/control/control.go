@@ -11,17 +11,27 @@ package control
 import (
 	"os"
 	"time"
+
+	"github.com/wazelet/wazelet/runtime/worker/console"
+	"github.com/wazelet/wazelet/runtime/worker/terminal"
 )
 
 // Methods of a worker.
 const (
 	methodStart     = "start"
 	methodReopenLog = "reopen-log"
+	methodAttach    = "attach"
+	methodResize    = "resize"
 )
 
-// request is one call. A ReopenLog's file comes with the frame.
+// request is one call. A ReopenLog's file comes with the frame, and an Attach's
+// in the order of the fields that announce them.
 type request struct {
 	Method string
+
+	Stdin, Stdout, Stderr bool // attach
+
+	Size terminal.Size // resize
 }
 
 // response answers a request that did not fail; a spec.Failure answers one
@@ -39,4 +49,9 @@ type Handler interface {
 	Start() (begin time.Time, open func())
 	// ReopenLog makes f the log from the next line on, and takes it over.
 	ReopenLog(f *os.File) error
+	// Attach shows the container's output to a client and takes its input, and
+	// takes the client's ends over.
+	Attach(s console.Streams) error
+	// Resize sets the size of the container's terminal.
+	Resize(size terminal.Size) error
 }

@@ -5,6 +5,7 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -17,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wazelet/wazelet/runtime/worker/console"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/terminal"
 	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
 
@@ -28,6 +31,8 @@ type gate struct {
 	log     *os.File
 	block   chan struct{} // when set, Start waits for it
 	opened  atomic.Int32
+
+	attached console.Streams
 }
 
 func (g *gate) Start() (time.Time, func()) {
@@ -50,6 +55,20 @@ func (g *gate) ReopenLog(f *os.File) error {
 		return spec.Failf(spec.FailedPrecondition, "log: reopened already")
 	}
 	g.log = f
+	return nil
+}
+
+func (g *gate) Attach(s console.Streams) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.attached = s
+	return nil
+}
+
+func (g *gate) Resize(size terminal.Size) error {
+	if size.Width == 0 {
+		return spec.Failf(spec.Invalid, "no width")
+	}
 	return nil
 }
 
@@ -106,6 +125,74 @@ func TestReopenLogHandsTheFileOver(t *testing.T) {
 	failure, ok := errors.AsType[*spec.Failure](err)
 	if !ok || failure.Class != spec.FailedPrecondition || err.Error() != "reopen log: log: reopened already" {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestAttachHandsEachStreamOver leaves one out: the others must keep their names.
+func TestAttachHandsEachStreamOver(t *testing.T) {
+	g := &gate{}
+	c := serve(t, filepath.Join(t.TempDir(), "s"), g)
+	input, stdin, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errors, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Attach(t.Context(), console.Streams{Stdin: input, Stderr: stderr}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*os.File{input, stderr} { // the peer has its own
+		f.Close()
+	}
+	if g.attached.Stdin == nil || g.attached.Stdout != nil || g.attached.Stderr == nil {
+		t.Fatalf("attached %+v", g.attached)
+	}
+	defer g.attached.Stdin.Close()
+	if _, err := stdin.WriteString("in"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.attached.Stderr.WriteString("out"); err != nil {
+		t.Fatal(err)
+	}
+	stdin.Close()
+	g.attached.Stderr.Close()
+	in, err := io.ReadAll(g.attached.Stdin)
+	if err != nil || string(in) != "in" {
+		t.Errorf("stdin %q, %v", in, err)
+	}
+	out, err := io.ReadAll(errors)
+	if err != nil || string(out) != "out" {
+		t.Errorf("stderr %q, %v", out, err)
+	}
+	errors.Close()
+}
+
+func TestAttachWantsTheFilesItNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	serve(t, path, &gate{})
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := wire.Send(conn, request{Method: methodAttach, Stdin: true, Stdout: true}, os.Stdin); err != nil {
+		t.Fatal(err)
+	}
+	_, err = wire.Receive(conn, &response{})
+	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Message != "attach: 1 files, want 2" {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestResizeTellsWhatTheWorkerSays(t *testing.T) {
+	c := serve(t, filepath.Join(t.TempDir(), "s"), &gate{})
+	if err := c.Resize(t.Context(), terminal.Size{Width: 80, Height: 24}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Resize(t.Context(), terminal.Size{}); err == nil || err.Error() != "resize: no width" {
+		t.Errorf("got %v", err)
 	}
 }
 

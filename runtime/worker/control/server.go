@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wazelet/wazelet/runtime/worker/console"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
@@ -72,9 +74,41 @@ func serveCall(conn *net.UnixConn, h Handler) {
 		answer(conn, err)
 	case req.Method == methodReopenLog:
 		answer(conn, spec.Failf(spec.Invalid, "reopen log: %d files, want 1", len(files)))
+	case req.Method == methodAttach && len(files) == req.streams():
+		err = h.Attach(req.take(files))
+		files = nil // the handler's now
+		answer(conn, err)
+	case req.Method == methodAttach:
+		answer(conn, spec.Failf(spec.Invalid, "attach: %d files, want %d", len(files), req.streams()))
+	case req.Method == methodResize:
+		answer(conn, h.Resize(req.Size))
 	default:
 		answer(conn, spec.Failf(spec.Invalid, "control call %.64q: this worker does not know it", req.Method))
 	}
+}
+
+// streams is how many files announce themselves in an attach.
+func (r request) streams() int {
+	n := 0
+	for _, announced := range []bool{r.Stdin, r.Stdout, r.Stderr} {
+		if announced {
+			n++
+		}
+	}
+	return n
+}
+
+// take gives an attach's files their names; there are as many as announced.
+func (r request) take(files []*os.File) (s console.Streams) {
+	for _, stream := range []struct {
+		announced bool
+		file      **os.File
+	}{{r.Stdin, &s.Stdin}, {r.Stdout, &s.Stdout}, {r.Stderr, &s.Stderr}} {
+		if stream.announced {
+			*stream.file, files = files[0], files[1:]
+		}
+	}
+	return s
 }
 
 // answer sends an empty response or the failure.

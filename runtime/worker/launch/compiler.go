@@ -78,15 +78,17 @@ func (o *CompilerOptions) run(ctx context.Context, out *os.File, uid int) (err e
 		return err
 	}
 	defer null.Close()
-	p, conn, closeConn, err := start(ctx, child{
+	p, conn, stop, err := start(ctx, child{
 		path: o.WorkerPath, mode: "compile", rootless: o.Rootless, env: compilerEnv(o.Memory),
+		dir: "/", enter: func() error { return nil },
 		files: []*os.File{null, null, null, nil},
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET,
 	})
 	if err != nil {
 		return err
 	}
-	defer closeConn()
+	defer conn.Close()
+	defer stop()
 	defer func() { err = errors.Join(err, p.end(ctx)) }()
 	if o.Cgroup != nil {
 		if err := o.Cgroup(p.Pid); err != nil {

@@ -17,8 +17,10 @@ func StartOnly(ctx context.Context, o Options) (*Process, *net.UnixConn, func(),
 		return nil, nil, nil, err
 	}
 	defer closeFiles()
-	return start(ctx, child{
+	p, conn, stop, err := start(ctx, child{
 		path: o.WorkerPath, mode: "container", env: containerEnv, files: files,
+		dir: "/", enter: func() error { return nil },
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
 	})
+	return p, conn, func() { stop(); conn.Close() }, err
 }

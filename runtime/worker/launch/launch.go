@@ -31,9 +31,12 @@ type Options struct {
 	Cgroup  func(pid int) error
 	Spec    spec.Container
 	Module  *os.File          // the module of an artifact, when Spec.Module is set
-	Log     *os.File          // the CRI log, write-only and append-only; nil when Spec.Foreground
+	Log     *os.File          // the CRI log, write-only and append-only; nil when Spec.Foreground or when there is none
 	Exit    *os.File          // the exit record's file, empty, write-only
 	Control *net.UnixListener // the control socket, bound and listening
+	// Stdin is the guest's end of the pipe or terminal Spec.Input names, Input
+	// the other one (spec.InputFD); nil for none.
+	Stdin, Input *os.File
 }
 
 // containerEnv sets the Go runtime of a worker up: two processors, so that
@@ -56,14 +59,17 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		return nil, err
 	}
 	defer closeFiles()
-	p, conn, closeConn, err := start(ctx, child{
-		path: o.WorkerPath, mode: "container", env: containerEnv, netns: o.NetNS, rootless: o.Spec.Rootless, files: files,
+	p, conn, stop, err := start(ctx, child{
+		path: o.WorkerPath, mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
+		dir: "/", enter: func() error { return enterNetwork(o.NetNS) },
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		tty:   o.Spec.Input == spec.InputTerminal,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer closeConn()
+	defer conn.Close()
+	defer stop()
 	defer func() {
 		if err != nil {
 			err = errors.Join(p.explain(ctx, err), p.end(ctx))
@@ -86,21 +92,43 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compil
 	if err := wire.Send(conn, o.Spec, module...); err != nil {
 		return err
 	}
-	var resolved spec.Resolved
-	files, err := wire.Receive(conn, &resolved)
+	resolved, program, err := receiveResolved(conn)
 	if err != nil {
 		return err
 	}
-	defer closeAll(files)
-	if len(files) != 1 {
-		return fmt.Errorf("worker resolved %s with %d files", resolved.Path, len(files))
+	if program == nil {
+		return fmt.Errorf("worker resolved %s without its file", resolved.Path)
 	}
-	dir, digest, err := compile(ctx, files[0])
+	defer program.Close()
+	dir, digest, err := compile(ctx, program)
 	if err != nil {
 		return fmt.Errorf("%s: %w", resolved.Path, err)
 	}
+	return answer(conn, dir, digest, o.Spec.Rootless)
+}
+
+// receiveResolved reads which program the worker wants. The file is nil for one
+// that is missing, and otherwise the caller's.
+func receiveResolved(conn *net.UnixConn) (spec.Resolved, *os.File, error) {
+	var resolved spec.Resolved
+	files, err := wire.Receive(conn, &resolved)
+	switch {
+	case err != nil:
+		return resolved, nil, err
+	case len(files) == 1 && resolved.Missing == "":
+		return resolved, files[0], nil
+	case len(files) == 0 && resolved.Missing != "":
+		return resolved, nil, nil
+	}
+	closeAll(files)
+	return resolved, nil, fmt.Errorf("worker resolved %s with %d files", resolved.Path, len(files))
+}
+
+// answer hands the worker the compiled code, closes dir, and waits until the
+// code is loaded.
+func answer(conn *net.UnixConn, dir *os.File, digest string, rootless bool) error {
 	defer dir.Close()
-	frozen, err := readOnly(dir, o.Spec.Rootless)
+	frozen, err := readOnly(dir, rootless)
 	if err != nil {
 		return err
 	}
@@ -112,21 +140,34 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compil
 	return err
 }
 
-// files are the worker's descriptors from SetupFD+1 on, and its stdio.
+// files are the worker's stdio and its descriptors from SetupFD+1 on. What a
+// container does without is /dev/null, so that nothing the daemon was born with
+// has the number.
 func (o *Options) files() (files []*os.File, closeFiles func(), err error) {
 	listener, err := o.Control.File()
 	if err != nil {
 		return nil, nil, fmt.Errorf("control socket: %w", err)
-	}
-	if o.Spec.Foreground {
-		return []*os.File{os.Stdin, os.Stdout, os.Stderr, nil, listener, o.Exit}, func() { listener.Close() }, nil
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		listener.Close()
 		return nil, nil, err
 	}
-	files = []*os.File{null, null, null, nil, listener, o.Exit, o.Log}
+	or := func(f *os.File) *os.File {
+		if f != nil {
+			return f
+		}
+		return null
+	}
+	files = []*os.File{null, null, null, nil, listener, o.Exit, or(o.Log), or(o.Input)}
+	switch {
+	case o.Spec.Foreground:
+		copy(files, []*os.File{os.Stdin, os.Stdout, os.Stderr})
+	case o.Spec.Input == spec.InputTerminal:
+		copy(files, []*os.File{o.Stdin, o.Stdin, o.Stdin})
+	case o.Spec.Input == spec.InputPipe:
+		files[0] = o.Stdin
+	}
 	return files, func() { null.Close(); listener.Close() }, nil
 }
 
@@ -162,15 +203,17 @@ func readOnly(dir *os.File, rootless bool) (*os.File, error) {
 type child struct {
 	path, mode string
 	env        []string
-	netns      string
+	dir        string       // "" leaves it where enter has brought it
+	enter      func() error // brings the thread it is born on where it belongs
 	rootless   bool
+	tty        bool       // stdin becomes its controlling terminal
 	files      []*os.File // stdio, then SetupFD (left nil), then the rest
 	flags      uintptr
 }
 
 // start starts a child and returns it with the daemon's end of the set-up
-// socket, whose calls end with ctx.
-func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, closeConn func(), err error) {
+// socket, whose calls end with ctx until stop is called.
+func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, stop func() bool, err error) {
 	conn, theirs, err := socketPair()
 	if err != nil {
 		return nil, nil, nil, err
@@ -182,8 +225,7 @@ func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, closeC
 		return nil, nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
 	}
 	// A deadline in the past ends any read or write at once.
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return p, conn, func() { stop(); conn.Close() }, nil
+	return p, conn, context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }), nil
 }
 
 func socketPair() (*net.UnixConn, *os.File, error) {
@@ -207,8 +249,8 @@ func (c *child) spawn() (*Process, error) {
 	attr := &os.ProcAttr{
 		Files: c.files,
 		Env:   append([]string{}, c.env...),
-		Dir:   "/",
-		Sys:   &syscall.SysProcAttr{Cloneflags: c.flags, PidFD: &pidfd, Setsid: !c.foreground()},
+		Dir:   c.dir,
+		Sys:   &syscall.SysProcAttr{Cloneflags: c.flags, PidFD: &pidfd, Setsid: !c.foreground(), Setctty: c.tty},
 	}
 	if c.foreground() {
 		// Nobody would find the worker of a caller that was killed.
@@ -220,7 +262,7 @@ func (c *child) spawn() (*Process, error) {
 		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	var process *os.Process
-	err := onThread(c.netns, !c.rootless, c.foreground(), func() (err error) {
+	err := onThread(c.enter, !c.rootless, c.foreground(), func() (err error) {
 		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
 		return err
 	})

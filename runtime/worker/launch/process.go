@@ -78,6 +78,20 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
+// handle returns a pidfd of the process for the caller's own, who closes it.
+func (p *Process) handle() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pidfd < 0 {
+		return -1, fmt.Errorf("worker %d: %w", p.Pid, errdefs.ErrNotFound)
+	}
+	fd, err := unix.FcntlInt(uintptr(p.pidfd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("worker %d: %w", p.Pid, err)
+	}
+	return fd, nil
+}
+
 // Kill kills the process and waits for its end. One that is gone is fine.
 func (p *Process) Kill(ctx context.Context) error {
 	if err := p.Signal(unix.SIGKILL); err != nil && !errdefs.IsNotFound(err) {

@@ -18,29 +18,19 @@ var setupCapabilities = []uint{
 	unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE,
 }
 
-// onThread runs fn, which starts a process, on a thread that is in the network
-// namespace at netns and whose children are born with few rights. The thread
-// is thrown away: the way back could fail and leave one of the daemon's own in
-// a pod. With keep it stays until this process ends, for a child that is to end
-// with its parent: the kernel takes the thread for the parent (prctl(2),
-// PR_SET_PDEATHSIG).
-func onThread(netns string, privileged, keep bool, fn func() error) error {
-	var ns *os.File
-	if netns != "" {
-		var err error
-		if ns, err = os.Open(netns); err != nil {
-			return fmt.Errorf("network namespace: %w", err)
-		}
-		defer ns.Close()
-	}
+// onThread runs fn, which starts a process, on a thread that enter has brought
+// where the process is to be born, and whose children are born with few rights.
+// The thread is thrown away: the way back could fail and leave one of the
+// daemon's own in a pod. With keep it stays until this process ends, for a child
+// that is to end with its parent: the kernel takes the thread for the parent
+// (prctl(2), PR_SET_PDEATHSIG).
+func onThread(enter func() error, privileged, keep bool, fn func() error) error {
 	done := make(chan error)
 	go func() {
 		goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if ns != nil {
-			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-				done <- fmt.Errorf("network namespace %s: %w", netns, err)
-				return
-			}
+		if err := enter(); err != nil {
+			done <- err
+			return
 		}
 		if privileged {
 			if err := bequeath(setupCapabilities); err != nil {
@@ -54,6 +44,23 @@ func onThread(netns string, privileged, keep bool, fn func() error) error {
 		}
 	}()
 	return <-done
+}
+
+// enterNetwork brings the calling thread into the network namespace at netns;
+// "" is the daemon's own.
+func enterNetwork(netns string) error {
+	if netns == "" {
+		return nil
+	}
+	ns, err := os.Open(netns)
+	if err != nil {
+		return fmt.Errorf("network namespace: %w", err)
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("network namespace %s: %w", netns, err)
+	}
+	return nil
 }
 
 // bequeath lets the thread's children have the given capabilities after exec,

@@ -6,7 +6,8 @@
 // worker must stay small.
 //
 // The dialog on the set-up socket, after the daemon has put the worker into
-// its cgroup:
+// its cgroup (for a command run in a container, an [Exec] takes the place of the
+// Container, and there is no root to build):
 //
 //	daemon → worker   Container  (+ the module's file for an artifact)
 //	                             the worker builds the root, pivots, confines itself
@@ -31,7 +32,10 @@ const (
 	SetupFD   = 3 // unix stream: the set-up dialog
 	ControlFD = 4 // listening unix stream: control calls (container mode)
 	ExitFD    = 5 // the exit record's file, write-only (container mode)
-	LogFD     = 6 // the CRI log file, append-only; absent for a foreground run
+	LogFD     = 6 // the CRI log file, append-only (container mode)
+	// InputFD is how attached clients reach the guest (container mode): the
+	// write end of its stdin's pipe, or the master of its terminal.
+	InputFD = 7
 )
 
 // DefaultPath is the PATH of a container that neither its image nor its pod
@@ -94,12 +98,48 @@ type Container struct {
 	// log.
 	Foreground bool
 
+	// Input says what stands behind descriptor 0 and InputFD: nothing, a pipe,
+	// or a terminal, which is then the guest's stdout and stderr as well.
+	Input Input
+	// InputOnce ends the guest's stdin when the first client that was attached
+	// to it is done (pipes only).
+	InputOnce bool
+
 	// Rootless says that the worker is in a user namespace with one id
 	// mapped, where groups cannot be set.
 	Rootless bool
 
 	// MemoryMaxPages caps the growth of the guest's memory, in 64 KiB pages;
 	// 0 leaves it to the module and to the cgroup's limit.
+	MemoryMaxPages uint32
+}
+
+// Input is the kind of a container's stdin.
+type Input string
+
+// Kinds of stdin.
+const (
+	InputNone     Input = "" // reads meet the end of the file
+	InputPipe     Input = "pipe"
+	InputTerminal Input = "terminal"
+)
+
+// Exec describes a command that runs beside a container's guest, in the
+// container's namespaces and cgroup. Its stdio is what the process is started
+// with. It is the first message of its set-up dialog; the set-up socket stays
+// open after Ready, and the command ends when the daemon's end of it does.
+type Exec struct {
+	ID   string   // the container's
+	Args []string // argv as the guest sees it; Args[0] names the module
+	Env  []string // KEY=value
+	Cwd  string   // absolute; "" is /
+
+	UID    uint32
+	GID    uint32
+	Groups []uint32
+
+	// NoDialing and MemoryMaxPages are the container's.
+	NoDialing      bool
 	MemoryMaxPages uint32
 }
 
@@ -157,6 +197,9 @@ type Mount struct {
 // comes with the message, opened read-only with the container's own rights.
 type Resolved struct {
 	Path string // in the container
+	// Missing says, for a command, that the root has no such file, in words for
+	// the user; no file comes then. The daemon may know a program of that name.
+	Missing string
 }
 
 // Compiled answers Resolved: the directory with the module's compiled code

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -78,6 +79,24 @@ var commands = map[string]func([]string) (string, error){
 	"stdin": func([]string) (string, error) {
 		b, err := io.ReadAll(os.Stdin)
 		return string(b), err
+	},
+	"echo": func([]string) (string, error) {
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			fmt.Println("echo " + lines.Text())
+			fmt.Fprintln(os.Stderr, "and "+lines.Text())
+		}
+		return "end", nil
+	},
+	"terminal": func([]string) (string, error) {
+		var kinds []string
+		for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+			st, err := f.Stat()
+			if err != nil {
+				return "", err
+			}
+			kinds = append(kinds, strconv.FormatBool(st.Mode()&os.ModeCharDevice != 0))
+		}
+		return strings.Join(kinds, " "), nil
 	},
 	"sleep": func(w []string) (string, error) {
 		d, err := time.ParseDuration(w[0])

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"github.com/wazelet/wazelet/runtime/engine"
+	"github.com/wazelet/wazelet/runtime/worker/confine"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/runtime/worker/wire"
+)
+
+// load sends the program's file to the daemon and loads the compiled code that
+// comes back.
+func load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, program *os.File, name string, maxPages uint32) (*engine.Module, error) {
+	defer program.Close()
+	if err := wire.Send(conn, spec.Resolved{Path: name}, program); err != nil {
+		return nil, err
+	}
+	return loadAnswer(ctx, conn, loader, maxPages)
+}
+
+// loadAnswer loads the compiled code that the daemon sends.
+func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, maxPages uint32) (*engine.Module, error) {
+	var answer spec.Compiled
+	compiled, err := receive(conn, &answer, true)
+	if err != nil {
+		return nil, err
+	}
+	var loaded *engine.Module
+	err = loader.Load(compiled, func(dir string) (err error) {
+		loaded, err = engine.Load(ctx, dir, maxPages)
+		return err
+	})
+	return loaded, err
+}
+
+// seal gives up the last rights, which only loading needed.
+func seal(collector *engine.Collector, noDialing bool) error {
+	collector.Tidy()
+	if noDialing {
+		if err := confine.ForbidDialing(); err != nil {
+			return err
+		}
+	}
+	return confine.Seal()
+}
