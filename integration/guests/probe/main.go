@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -32,6 +33,7 @@ var commands = map[string]func(args []string) error{
 	"err":      errOut,   // each argument as a line on stderr
 	"flood":    flood,    // LINES WIDTH: that many numbered lines
 	"raw":      raw,      // TEXT: without a newline at the end
+	"echo":     echo,     // each line of stdin, and "end" at its end
 	"sleep":    sleep,    // DURATION, such as 1.5s
 	"pause":    pause,    // for ever
 	"tick":     tick,     // DURATION: a numbered line after each
@@ -115,6 +117,15 @@ func nilDeref([]string) error {
 	var p *struct{ next *int }
 	fmt.Println(*p.next) //nolint:govet // the fault is what it is for
 	return nil
+}
+
+func echo([]string) error {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Println("heard", lines.Text())
+	}
+	fmt.Println("end")
+	return lines.Err()
 }
 
 func sleep(words []string) error {
