@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,11 +37,11 @@ func Exec(ctx context.Context) int {
 	if err != nil {
 		return exitSetup
 	}
-	instance, err := setupExec(ctx, conn)
+	instance, interrupts, err := setupExec(ctx, conn)
 	if err != nil {
 		return report(conn, err)
 	}
-	go obeyAtOnce()
+	go obey(interrupts)
 	if err := wire.Send(conn, spec.Ready{}); err != nil {
 		return exitSetup
 	}
@@ -53,50 +54,71 @@ func Exec(ctx context.Context) int {
 	return int(exitCode(code))
 }
 
-// setupExec is the dialog with the daemon up to a loaded program.
-func setupExec(ctx context.Context, conn *net.UnixConn) (*engine.Instance, error) {
+// setupExec is the dialog with the daemon up to a loaded program. interrupts is
+// where the program wants to be told of them, nil where it ends by them.
+func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instance, interrupts *os.File, err error) {
 	var e spec.Exec
 	if _, err := receive(conn, &e, false); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loader, err := confine.Exec(&e)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	module, err := loadCommand(ctx, conn, loader, &e)
+	module, builtin, err := loadCommand(ctx, conn, loader, &e)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("root: %w", err)
+		return nil, nil, fmt.Errorf("root: %w", err)
 	}
 	defer unix.Close(root)
 	collector := engine.NewCollector()
-	instance, err := module.Prepare(ctx, wasi.Options{
+	options := wasi.Options{
 		Args: e.Args, Env: e.Env,
 		Stdin: wasi.StdioFD(0), Stdout: wasi.StdioFD(1), Stderr: wasi.StdioFD(2),
 		Preopens: []wasi.Preopen{{Path: "/", FD: root}},
 		Collect:  collector.Collect,
-	})
-	if err != nil {
-		return nil, err
 	}
-	return instance, seal(collector, e.NoDialing)
+	if builtin {
+		heard, told, err := interruptPair()
+		if err != nil {
+			return nil, nil, err
+		}
+		defer unix.Close(heard)
+		options.Listeners = []wasi.Listener{{FD: heard, Name: spec.SignalsName}}
+		interrupts = told
+	}
+	if instance, err = module.Prepare(ctx, options); err != nil {
+		return nil, nil, err
+	}
+	return instance, interrupts, seal(collector, e.NoDialing)
+}
+
+// interruptPair returns the program's end, which it is handed as a connection, and
+// the worker's.
+func interruptPair() (program int, worker *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("interrupts: %w", err)
+	}
+	return fds[0], os.NewFile(uintptr(fds[1]), "interrupts"), nil
 }
 
 // loadCommand loads the program argv[0] names: the file of the root or, where
 // there is none, what the daemon has under that name.
-func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, e *spec.Exec) (*engine.Module, error) {
+func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, e *spec.Exec) (module *engine.Module, builtin bool, err error) {
 	program, name, err := resolve(command{args: e.Args, env: e.Env, cwd: e.Cwd})
 	if err == nil {
-		return load(ctx, conn, loader, program, name, e.MemoryMaxPages)
+		module, err = load(ctx, conn, loader, program, name, e.MemoryMaxPages)
+		return module, false, err
 	}
 	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.NotFound {
-		return nil, err
+		return nil, false, err
 	}
 	if err := wire.Send(conn, spec.Resolved{Path: e.Args[0], Missing: err.Error()}); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	return loadAnswer(ctx, conn, loader, e.MemoryMaxPages)
 }
@@ -108,10 +130,23 @@ func leash(conn *net.UnixConn) {
 	os.Exit(exitSignal + int(unix.SIGKILL)) //nolint:forbidigo // main waits for a guest that may never return
 }
 
-// obeyAtOnce ends the command on the first signal, such as its terminal's.
-func obeyAtOnce() {
-	signals := make(chan os.Signal, 1)
+// interruptPatience bounds the wait for room for one more interrupt: a program
+// that has left so many unread wants none.
+const interruptPatience = 100 * time.Millisecond
+
+// obey ends the command on the first signal, such as its terminal's. Interrupts
+// are passed on where the program wants them.
+func obey(interrupts *os.File) {
+	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP)
-	number, _ := (<-signals).(syscall.Signal)
-	os.Exit(exitSignal + int(number)) //nolint:forbidigo // main waits for a guest that may never return
+	for sig := range signals {
+		if sig == unix.SIGINT && interrupts != nil {
+			_ = interrupts.SetWriteDeadline(time.Now().Add(interruptPatience))
+			if _, err := interrupts.Write([]byte{byte(unix.SIGINT)}); err == nil {
+				continue
+			}
+		}
+		number, _ := sig.(syscall.Signal)
+		os.Exit(exitSignal + int(number)) //nolint:forbidigo // main waits for a guest that may never return
+	}
 }

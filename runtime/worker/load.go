@@ -20,22 +20,22 @@ func load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, progr
 	if err := wire.Send(conn, spec.Resolved{Path: name}, program); err != nil {
 		return nil, err
 	}
-	return loadAnswer(ctx, conn, loader, maxPages)
+	module, _, err := loadAnswer(ctx, conn, loader, maxPages)
+	return module, err
 }
 
 // loadAnswer loads the compiled code that the daemon sends.
-func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, maxPages uint32) (*engine.Module, error) {
+func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, maxPages uint32) (module *engine.Module, builtin bool, err error) {
 	var answer spec.Compiled
 	compiled, err := receive(conn, &answer, true)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var loaded *engine.Module
 	err = loader.Load(compiled, func(dir string) (err error) {
-		loaded, err = engine.Load(ctx, dir, maxPages)
+		module, err = engine.Load(ctx, dir, maxPages)
 		return err
 	})
-	return loaded, err
+	return module, answer.Builtin, err
 }
 
 // seal gives up the last rights, which only loading needed.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // BenchmarkLifetime measures a container from its worker's spawn: to the gate,
@@ -42,6 +44,35 @@ func BenchmarkLifetime(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(ready.Microseconds())/float64(b.N), "µs-to-ready")
+		})
+	}
+}
+
+// BenchmarkExec measures a command from its worker's spawn to its end, in a
+// container that runs already.
+func BenchmarkExec(b *testing.B) {
+	for _, c := range []struct {
+		name, module string
+	}{
+		{"tiny", moduleFile(b, enginetest.Exit(0))},
+		{"go", guestPath},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			host := define(b, guestPath, "sleep,10m")
+			host.options.Spec.Mounts = []spec.Mount{{Type: spec.MountBind, Source: c.module, Destination: "/command.wasm"}}
+			host.start()
+			for b.Loop() {
+				command, err := launch.Exec(b.Context(), launch.ExecOptions{
+					WorkerPath: workerPath, Container: host.process, Spec: spec.Exec{Args: []string{"/command.wasm"}},
+				}, compileCached(b), noBuiltin)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := command.Wait(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				command.Release()
+			}
 		})
 	}
 }

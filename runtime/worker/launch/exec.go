@@ -149,5 +149,5 @@ func (o *ExecOptions) dialog(ctx context.Context, conn *net.UnixConn, compile Co
 	if err != nil {
 		return fmt.Errorf("%s: %w", resolved.Path, err)
 	}
-	return answer(conn, dir, digest, false)
+	return answer(conn, dir, spec.Compiled{Digest: digest, Builtin: program == nil}, false)
 }

@@ -298,3 +298,32 @@ func TestControlCEndsACommand(t *testing.T) {
 		t.Errorf("code %d", code)
 	}
 }
+
+// TestControlCIsTheBuiltinsToHear: a shell's user means the command in front.
+func TestControlCIsTheBuiltinsToHear(t *testing.T) {
+	c := host(t)
+	module := open(t, guestPath)
+	builtin := func(ctx context.Context, _ string) (*os.File, string, error) { return compileCached(t)(ctx, module) }
+	master, slave, err := terminal.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	command, err := launch.Exec(t.Context(), launch.ExecOptions{
+		WorkerPath: workerPath, Container: c.process, Stdin: slave, Stdout: slave, Stderr: slave, TTY: true,
+		Spec: spec.Exec{Args: []string{"sh", "env,LISTEN_FDNAMES", "interrupt,4", "exit,5"}},
+	}, compileCached(t), builtin)
+	slave.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer command.Release()
+	if _, err := master.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	code := awaitCommand(t, command)
+	text, _ := io.ReadAll(master) // EIO at the end
+	if code != 5 || !strings.Contains(string(text), "env,LISTEN_FDNAMES: signals\r\ninterrupt,4: 2\r\n") {
+		t.Errorf("code %d, output %q", code, text)
+	}
+}

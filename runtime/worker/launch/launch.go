@@ -104,7 +104,7 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compil
 	if err != nil {
 		return fmt.Errorf("%s: %w", resolved.Path, err)
 	}
-	return answer(conn, dir, digest, o.Spec.Rootless)
+	return answer(conn, dir, spec.Compiled{Digest: digest}, o.Spec.Rootless)
 }
 
 // receiveResolved reads which program the worker wants. The file is nil for one
@@ -126,14 +126,14 @@ func receiveResolved(conn *net.UnixConn) (spec.Resolved, *os.File, error) {
 
 // answer hands the worker the compiled code, closes dir, and waits until the
 // code is loaded.
-func answer(conn *net.UnixConn, dir *os.File, digest string, rootless bool) error {
+func answer(conn *net.UnixConn, dir *os.File, compiled spec.Compiled, rootless bool) error {
 	defer dir.Close()
 	frozen, err := readOnly(dir, rootless)
 	if err != nil {
 		return err
 	}
 	defer frozen.Close()
-	if err := wire.Send(conn, spec.Compiled{Digest: digest}, frozen); err != nil {
+	if err := wire.Send(conn, compiled, frozen); err != nil {
 		return err
 	}
 	_, err = wire.Receive(conn, &spec.Ready{})

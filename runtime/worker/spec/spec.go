@@ -143,6 +143,11 @@ type Exec struct {
 	MemoryMaxPages uint32
 }
 
+// SignalsName is the name in LISTEN_FDNAMES under which a program of the daemon's
+// own gets the interrupts (Ctrl-C) of its terminal: a connection with a byte for each.
+// Any other program ends by them.
+const SignalsName = "signals"
+
 // Listener is a socket that a guest is handed.
 type Listener struct {
 	Name    string // in LISTEN_FDNAMES; "" is "unknown"
@@ -206,6 +211,8 @@ type Resolved struct {
 // comes with the message.
 type Compiled struct {
 	Digest string // of the module, "sha256:…"
+	// Builtin says that it is a program of the daemon's own.
+	Builtin bool
 }
 
 // Compile is the first message to a compiler; the module's file and the output

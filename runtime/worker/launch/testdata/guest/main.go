@@ -87,6 +87,15 @@ var commands = map[string]func([]string) (string, error){
 		}
 		return "end", nil
 	},
+	"interrupt": func(w []string) (string, error) {
+		fd, err := strconv.Atoi(w[0])
+		if err != nil {
+			return "", err
+		}
+		b := make([]byte, 1)
+		_, err = io.ReadFull(os.NewFile(uintptr(fd), "signals"), b)
+		return strconv.Itoa(int(b[0])), err
+	},
 	"terminal": func([]string) (string, error) {
 		var kinds []string
 		for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
