@@ -132,8 +132,8 @@ func TestContainerConfigRefuses(t *testing.T) {
 		"extra group":   {func(c *runtimeapi.ContainerConfig) { security(c).SupplementalGroups[1] = -5 }, []string{"supplemental_groups[1]"}},
 		"many groups":   {func(c *runtimeapi.ContainerConfig) { security(c).SupplementalGroups = make([]int64, 65537) }, []string{"supplemental_groups"}},
 		"strict policy": {func(c *runtimeapi.ContainerConfig) {
-			security(c).SupplementalGroupsPolicy = runtimeapi.SupplementalGroupsPolicy_Strict
-		}, []string{"supplemental_groups_policy", "Strict"}},
+			security(c).SupplementalGroupsPolicy = 7
+		}, []string{"supplemental_groups_policy", "7"}},
 		"masked path":   {func(c *runtimeapi.ContainerConfig) { security(c).MaskedPaths = []string{"proc"} }, []string{"masked_paths[0]"}},
 		"readonly path": {func(c *runtimeapi.ContainerConfig) { security(c).ReadonlyPaths = []string{""} }, []string{"readonly_paths[0]"}},
 		"seccomp": {func(c *runtimeapi.ContainerConfig) {

@@ -34,6 +34,19 @@ func containerStatus(c runtime.Container, imageRef string) *runtimeapi.Container
 		LogPath:     c.LogFile,
 		Resources:   &runtimeapi.ContainerResources{Linux: echoResources(c.Config.Resources, c.Config.OOMScoreAdj)},
 		StopSignal:  echoSignal(c.Config.StopSignal),
+		User:        containerUser(c),
+	}
+}
+
+// containerUser is whom the container's process was born as; a guest cannot
+// become anybody else.
+func containerUser(c runtime.Container) *runtimeapi.ContainerUser {
+	groups := make([]int64, len(c.Groups))
+	for i, g := range c.Groups {
+		groups[i] = int64(g)
+	}
+	return &runtimeapi.ContainerUser{
+		Linux: &runtimeapi.LinuxContainerUser{Uid: int64(c.UID), Gid: int64(c.GID), SupplementalGroups: groups},
 	}
 }
 

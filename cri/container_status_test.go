@@ -27,6 +27,7 @@ func madeContainer(t *testing.T) runtime.Container {
 		ID: "c0de", SandboxID: "5a6d", Config: config, State: runtime.StateExited,
 		CreatedAt: time.Unix(1000, 1), StartedAt: time.Unix(1001, 2), FinishedAt: time.Unix(1002, 3),
 		ExitCode: 134, Reason: runtime.ReasonError, Message: "wasm trap: unreachable",
+		UID: 1000, GID: 2000, Groups: []uint32{2000, 3000},
 		LogFile: "/var/log/pods/default_web_6b1c/hello/1.log", Pid: 4711,
 	}
 }
@@ -44,6 +45,9 @@ func TestContainerStatusEchoesTheRequest(t *testing.T) {
 		LogPath:    "/var/log/pods/default_web_6b1c/hello/1.log",
 		Resources:  &runtimeapi.ContainerResources{Linux: asked.Linux.Resources},
 		StopSignal: runtimeapi.Signal_SIGNAL_SIGUSR1,
+		User: &runtimeapi.ContainerUser{Linux: &runtimeapi.LinuxContainerUser{
+			Uid: 1000, Gid: 2000, SupplementalGroups: []int64{2000, 3000},
+		}},
 	}
 	if !proto.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -142,7 +142,7 @@ func TestStatusOfTheRuntime(t *testing.T) {
 	if !json.Valid([]byte(resp.GetInfo()["config"])) {
 		t.Errorf("info %v", resp.GetInfo())
 	}
-	if f := resp.GetFeatures(); f == nil || f.GetSupplementalGroupsPolicy() {
+	if f := resp.GetFeatures(); !f.GetSupplementalGroupsPolicy() {
 		t.Errorf("features %v", f)
 	}
 	plain, err := n.runtime.Status(t.Context(), false)

@@ -23,7 +23,6 @@ const (
 	whyNoSeccomp     = "a seccomp profile of the node is not applied to Wasm containers, which have a stricter filter of their own; use RuntimeDefault"
 	whyNoAppArmor    = "an AppArmor profile of the node is not applied to Wasm containers; use RuntimeDefault"
 	whyNoSELinux     = "SELinux labels are not applied to Wasm containers"
-	whyNoStrict      = "the Strict policy is not supported; the groups of the image's user are always added"
 )
 
 // validateSandboxSecurity refuses what a pod asks for and would not get.
@@ -144,8 +143,12 @@ func user(sc *runtimeapi.LinuxContainerSecurityContext) (runtime.User, error) {
 		}
 	}
 	u.Groups = groups
-	if sc.GetSupplementalGroupsPolicy() != runtimeapi.SupplementalGroupsPolicy_Merge {
-		return u, invalid(field+".supplemental_groups_policy", "%s", whyNoStrict)
+	switch policy := sc.GetSupplementalGroupsPolicy(); policy {
+	case runtimeapi.SupplementalGroupsPolicy_Merge:
+	case runtimeapi.SupplementalGroupsPolicy_Strict:
+		u.StrictGroups = true
+	default:
+		return u, invalid(field+".supplemental_groups_policy", "%d is not a policy", policy)
 	}
 	return u, nil
 }

@@ -48,8 +48,7 @@ func (s statusService) Status(_ context.Context, r *runtimeapi.StatusRequest) (*
 			networkCondition(s.sandboxes.NetworkReady()),
 		}},
 		RuntimeHandlers: s.handlers.status(),
-		// All false: nothing here is offered yet that a pod may rely on.
-		Features: &runtimeapi.RuntimeFeatures{},
+		Features:        &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true},
 	}
 	if !r.GetVerbose() {
 		return resp, nil

@@ -40,7 +40,7 @@ containers: [{name: main, image: 'registry.example/tiny/pause:1.0'}]
 	}
 	user := procStatus(t, pids["user"])
 	equal(t, "users", user["Uid"], "1234 1234 1234 1234")
-	equal(t, "groups", user["Gid"]+", "+user["Groups"], "2345 2345 2345 2345, 3456")
+	equal(t, "groups", user["Gid"]+", "+user["Groups"], "2345 2345 2345 2345, 2345 3456")
 
 	node := namespace(t, cluster.PID("wazelet"), "net")
 	equal(t, "network of the hostNetwork pod", namespace(t, pids["host"], "net"), node)

@@ -78,6 +78,9 @@ type User struct {
 	GID    *int64  `json:"gid,omitempty"`
 	Name   string  `json:"name,omitempty"` // a user of the image, when UID is nil
 	Groups []int64 `json:"groups,omitempty"`
+	// StrictGroups leaves out the groups that the image's /etc/group gives the
+	// user (SupplementalGroupsPolicy Strict of the API).
+	StrictGroups bool `json:"strict_groups,omitempty"`
 }
 
 // Container is one container's configuration and state at one moment. It is a
@@ -113,7 +116,8 @@ type Container struct {
 	LogFile string `json:"log_file,omitempty"`
 	// CgroupParent is the group the container's own group lies in.
 	CgroupParent string `json:"cgroup_parent,omitempty"`
-	// UID, GID and Groups are what Config.User was resolved to.
+	// UID, GID and Groups are what Config.User was resolved to; GID is the first
+	// of Groups.
 	UID    uint32   `json:"uid,omitempty"`
 	GID    uint32   `json:"gid,omitempty"`
 	Groups []uint32 `json:"groups,omitempty"`

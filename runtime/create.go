@@ -209,26 +209,6 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 	return f, err
 }
 
-// resolveUser finds the ids a container runs with, asking the image's
-// /etc/passwd where a name is given.
-func (c *Controller) resolveUser(ctx context.Context, img imageservice.Image, u User) (uint32, uint32, []uint32, error) {
-	name := first(u.Name, img.User, "0")
-	if u.UID != nil {
-		name = fmt.Sprint(*u.UID)
-	}
-	uid, gid, groups, err := c.images.LookupUser(ctx, img, name)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	if u.GID != nil {
-		gid = uint32(*u.GID)
-	}
-	for _, g := range u.Groups {
-		groups = append(groups, uint32(g))
-	}
-	return uid, gid, groups, nil
-}
-
 // newID makes a container id of the form every CRI client knows.
 func newID() (string, error) {
 	var raw [32]byte
