@@ -50,6 +50,7 @@ func workerSpec(p parts) (spec.Container, error) {
 		UID:                    c.UID,
 		GID:                    c.GID,
 		Groups:                 c.Groups,
+		Sysctls:                p.sandbox.IPCSysctls(),
 		ReadOnlyRoot:           c.Config.ReadOnlyRoot,
 		MaskedPaths:            c.Config.MaskedPaths,
 		ReadonlyPaths:          c.Config.ReadonlyPaths,

@@ -107,6 +107,9 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return sb, err
 	}
+	if err := trySysctls(sb.Sysctls); err != nil {
+		return sb, err
+	}
 	if sb.Network == NetworkPod {
 		if err := c.connect(ctx, &sb, made); err != nil {
 			return sb, err

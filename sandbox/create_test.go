@@ -344,6 +344,12 @@ func TestPluginFailedCreateLeavesNothing(t *testing.T) {
 		"a bad sysctl value": {func(_ *node, config *Config) {
 			config.Sysctls = map[string]string{"net.ipv4.ip_unprivileged_port_start": "many"}
 		}, `="many"`},
+		"no such sysctl of ipc": {func(_ *node, config *Config) {
+			config.Sysctls = map[string]string{"kernel.shm_never": "1"}
+		}, "sysctl kernel.shm_never"},
+		"a bad sysctl value of ipc": {func(_ *node, config *Config) {
+			config.Sysctls = map[string]string{"fs.mqueue.msg_max": "many"}
+		}, `sysctl fs.mqueue.msg_max="many"`},
 		"the node's resolv.conf is absurd": {func(n *node, _ *Config) {
 			if err := os.WriteFile(filepath.Join(n.etc, "resolv.conf"), make([]byte, 2<<20), 0o600); err != nil {
 				n.t.Fatal(err)

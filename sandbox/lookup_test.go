@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -122,8 +123,11 @@ func TestWhatIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		"host by name": func(c *Config) {
 			c.PortMappings = []PortMapping{{Protocol: ProtocolTCP, ContainerPort: 80, HostPort: 80, HostIP: "localhost"}}
 		},
-		"sysctl of ipc":     func(c *Config) { c.Sysctls = map[string]string{"kernel.shm_rmid_forced": "1"} },
-		"sysctl of a queue": func(c *Config) { c.Sysctls = map[string]string{"fs.mqueue.msg_max": "1"} },
+		"sysctl of the machine": func(c *Config) { c.Sysctls = map[string]string{"kernel.panic": "1"} },
+		"sysctl of all files":   func(c *Config) { c.Sysctls = map[string]string{"fs.file-max": "1"} },
+		"sysctl of ipc with the node's": func(c *Config) {
+			c.NamespaceOptions.Ipc, c.Sysctls = "NODE", map[string]string{"kernel.shm_rmid_forced": "1"}
+		},
 		"sysctl that climbs": func(c *Config) {
 			c.Sysctls = map[string]string{"net/../kernel/core_pattern": "x"}
 		},
@@ -185,5 +189,15 @@ func BenchmarkList500(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.list()
+	}
+}
+
+func TestIPCSysctls(t *testing.T) {
+	c := Config{Sysctls: map[string]string{
+		"kernel.shm_rmid_forced": "1", "fs/mqueue/msg_max": "100", "kernel.sem": "1 2 3 4", "kernel.msgmax": "8", "net.ipv4.ip_forward": "1",
+	}}
+	want := map[string]string{"kernel/shm_rmid_forced": "1", "fs/mqueue/msg_max": "100", "kernel/sem": "1 2 3 4", "kernel/msgmax": "8"}
+	if got := c.IPCSysctls(); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

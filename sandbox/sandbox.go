@@ -67,6 +67,9 @@ type NamespaceOptions struct {
 	Userns   string `json:"userns,omitempty"`
 }
 
+// ipcOfNode is NamespaceOptions.Ipc of a pod with hostIPC.
+const ipcOfNode = "NODE"
+
 // Config is what a sandbox is made from. Nobody changes it after Create; the
 // maps and slices may be shared.
 type Config struct {

@@ -85,18 +85,22 @@ func (c Config) validatePorts() error {
 	return nil
 }
 
-// validateSysctls allows those of the pod's own network namespace; there is no
-// other namespace that a pod's containers share.
+// validateSysctls allows those of the namespaces that a pod's containers have
+// of their own: network and IPC. All others are the node's.
 func (c Config) validateSysctls() error {
 	for name := range c.Sysctls {
 		file, err := sysctlFile(name)
 		if err != nil {
 			return c.invalid("%v", err)
 		}
-		if !strings.HasPrefix(file, "net/") {
-			return c.invalid("sysctl %s: only those of the network (net.*) can be set for a Wasm pod: it has no ipc or uts namespace to share", name)
-		}
-		if c.Network == NetworkNode {
+		switch {
+		case ipcSysctl(file):
+			if c.NamespaceOptions.Ipc == ipcOfNode {
+				return c.invalid("sysctl %s: a pod in the node's IPC namespace (hostIPC) cannot set it", name)
+			}
+		case !strings.HasPrefix(file, "net/"):
+			return c.invalid("sysctl %s: it is the whole node's; a pod can set net.*, kernel.shm*, kernel.msg*, kernel.sem and fs.mqueue.*", name)
+		case c.Network == NetworkNode:
 			return c.invalid("sysctl %s: it would change the node's own network (hostNetwork)", name)
 		}
 	}

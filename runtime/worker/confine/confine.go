@@ -15,7 +15,10 @@ package confine
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -36,18 +39,24 @@ func Container(c *spec.Container, module *os.File) (*Loader, error) {
 			return nil, spec.Failf(spec.Internal, "hostname %s: %w", c.Hostname, err)
 		}
 	}
-	fds, err := openDescriptors(c.Rootless)
+	if err := setSysctls(c.Sysctls); err != nil {
+		return nil, err
+	}
+	if err := setName(c.Args); err != nil {
+		return nil, err
+	}
+	processes, err := openProcesses(c.Rootless)
 	if err != nil {
 		return nil, err
 	}
-	defer fds.Close()
-	if err := enterContainerRoot(c, module); err != nil {
+	defer processes.Close()
+	if err := enterContainerRoot(c, module, processes); err != nil {
 		return nil, err
 	}
-	if err := protectProc(fds); err != nil {
+	if err := protectProc(processes); err != nil {
 		return nil, err
 	}
-	loader, err := newLoader(fds)
+	loader, err := newLoader(processes)
 	if err != nil {
 		return nil, err
 	}
@@ -61,12 +70,12 @@ func Container(c *spec.Container, module *os.File) (*Loader, error) {
 // command: the container's root stands around it already, and is as confined for
 // it as for the guest. It takes the user of e.
 func Exec(e *spec.Exec) (*Loader, error) {
-	fds, err := openDescriptors(false)
+	processes, err := openProcesses(false)
 	if err != nil {
 		return nil, err
 	}
-	defer fds.Close()
-	loader, err := newLoader(fds)
+	defer processes.Close()
+	loader, err := newLoader(processes)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +107,17 @@ func dropPrivileges(id identity) error {
 	} {
 		if err := step(); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// setSysctls sets what the IPC namespace, which is this process's own, has of
+// kernel parameters (sysctl(2), ipc_namespaces(7)).
+func setSysctls(values map[string]string) error {
+	for _, file := range slices.Sorted(maps.Keys(values)) {
+		if err := os.WriteFile("/proc/sys/"+file, []byte(values[file]), 0); err != nil {
+			return spec.Failf(spec.FailedPrecondition, "sysctl %s=%q: %w", strings.ReplaceAll(file, "/", "."), values[file], err)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@
 package confine
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	goruntime "runtime"
@@ -23,28 +22,9 @@ type Loader struct {
 	done chan struct{}
 }
 
-// openDescriptors returns the directory that becomes the Loader's root.
-func openDescriptors(rootless bool) (detached, error) {
-	d, err := newMount("proc", "proc", parseOptions([]string{"subset=pid", "ro", "nosuid", "nodev", "noexec"}))
-	if err == nil {
-		return d, nil
-	}
-	if !rootless || !errors.Is(err, unix.EPERM) {
-		return detached{}, err
-	}
-	// A user namespace inside a container may not mount procfs when parts of
-	// the outer one are masked. The outer one then serves; to it, this process
-	// is the ordinary user who started it.
-	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return detached{}, err
-	}
-	return detached{fd, true}, nil
-}
-
 // newLoader starts the thread. Changing a root directory needs a privilege, so
 // this comes before they are dropped.
-func newLoader(root detached) (*Loader, error) {
+func newLoader(root processes) (*Loader, error) {
 	l := &Loader{work: make(chan func()), done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -65,7 +45,7 @@ func newLoader(root detached) (*Loader, error) {
 }
 
 // enterAlone gives the calling thread a root and working directory of its own.
-func enterAlone(root detached) error {
+func enterAlone(root processes) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("loader: %w", err)
 	}

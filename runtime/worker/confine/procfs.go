@@ -4,6 +4,7 @@ package confine
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,11 +14,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// processes is a procfs that shows processes and nothing else.
+type processes struct {
+	detached
+	own bool // of this process's pid namespace, and attached nowhere yet
+}
+
+// openProcesses returns a procfs that shows this process.
+func openProcesses(rootless bool) (processes, error) {
+	d, err := newMount("proc", "proc", parseOptions([]string{"subset=pid", "ro", "nosuid", "nodev", "noexec"}))
+	if err == nil {
+		return processes{d, true}, nil
+	}
+	if !rootless || !errors.Is(err, unix.EPERM) {
+		return processes{}, err
+	}
+	// A user namespace inside a container may not mount procfs when parts of
+	// the outer one are masked. The outer one then serves; to it, this process
+	// is the ordinary user who started it.
+	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return processes{}, err
+	}
+	return processes{detached{fd, true}, false}, nil
+}
+
 // protectProc makes every procfs below the root read-only, wherever a hostPath
 // volume brought one along: writing to /proc/self/mem would reach this
-// process's own memory. procDir is a procfs that shows this process.
-func protectProc(procDir detached) error {
-	fd, err := unix.Openat(procDir.fd, "self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// process's own memory.
+func protectProc(p processes) error {
+	fd, err := unix.Openat(p.fd, "self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("mountinfo: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,11 +28,11 @@ type prepared struct {
 }
 
 // enterContainerRoot builds the root of c and makes it the process's root.
-func enterContainerRoot(c *spec.Container, module *os.File) error {
+func enterContainerRoot(c *spec.Container, module *os.File, p processes) error {
 	if err := shutPropagation(c.Mounts); err != nil {
 		return err
 	}
-	mounts, err := prepareAll(c, module)
+	mounts, err := prepareAll(c, module, p)
 	defer func() {
 		for _, m := range mounts {
 			m.Close()
@@ -73,11 +74,12 @@ func shutPropagation(mounts []spec.Mount) error {
 
 // prepareAll opens every mount of c while the host's paths can still be seen:
 // first the runtime's own, which c's may then cover.
-func prepareAll(c *spec.Container, module *os.File) ([]prepared, error) {
-	mounts, err := systemMounts()
+func prepareAll(c *spec.Container, module *os.File, p processes) ([]prepared, error) {
+	mounts, err := systemMounts(c)
 	if err != nil {
 		return mounts, err
 	}
+	system := len(mounts)
 	if c.Module != nil {
 		d, err := cloneFile(module)
 		if err != nil {
@@ -96,7 +98,9 @@ func prepareAll(c *spec.Container, module *os.File) ([]prepared, error) {
 		}
 		mounts = append(mounts, prepared{d, name})
 	}
-	return mounts, nil
+	// Last, because they hide the host's /proc; but among the runtime's own.
+	self, err := selfMounts(p)
+	return slices.Insert(mounts, system, self...), err
 }
 
 // mountRoot mounts the root file system at the staging place and returns it.

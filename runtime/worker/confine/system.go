@@ -16,10 +16,10 @@ import (
 // that it works in a user namespace as well.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
-// procFiles are what a container sees of /proc: the machine, not the process.
-// A whole procfs would hand the guest this process's own memory
-// (/proc/self/mem) and descriptors (/proc/self/fd), and with them a way round
-// both walls.
+// procFiles are what a container sees of the machine in /proc, and the kernel
+// parameters of the pod's namespaces. A whole procfs would hand the guest this
+// process's own memory (/proc/self/mem) and descriptors (/proc/self/fd), and
+// with them a way round both walls.
 var procFiles = []struct{ name, source string }{
 	{"cpuinfo", "/proc/cpuinfo"},
 	{"loadavg", "/proc/loadavg"},
@@ -28,10 +28,20 @@ var procFiles = []struct{ name, source string }{
 	{"uptime", "/proc/uptime"},
 	{"version", "/proc/version"},
 	{"net", "/proc/self/net"}, // the pod's network namespace
+	{"sys/net", "/proc/sys/net"},
+	{"sys/fs/mqueue", "/proc/sys/fs/mqueue"},
+	{"sys/kernel/msgmax", "/proc/sys/kernel/msgmax"},
+	{"sys/kernel/msgmnb", "/proc/sys/kernel/msgmnb"},
+	{"sys/kernel/msgmni", "/proc/sys/kernel/msgmni"},
+	{"sys/kernel/sem", "/proc/sys/kernel/sem"},
+	{"sys/kernel/shm_rmid_forced", "/proc/sys/kernel/shm_rmid_forced"},
+	{"sys/kernel/shmall", "/proc/sys/kernel/shmall"},
+	{"sys/kernel/shmmax", "/proc/sys/kernel/shmmax"},
+	{"sys/kernel/shmmni", "/proc/sys/kernel/shmmni"},
 }
 
 // systemMounts prepares /proc and /dev.
-func systemMounts() ([]prepared, error) {
+func systemMounts(c *spec.Container) ([]prepared, error) {
 	var mounts []prepared
 	add := func(name string, d detached, err error) error {
 		if err != nil {
@@ -42,6 +52,11 @@ func systemMounts() ([]prepared, error) {
 	}
 	tmpfs := func(name string, opts ...string) error {
 		d, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions(append(opts, "nosuid", "noexec")))
+		if err == nil && name == "/proc" {
+			if err = writeSelf(d, c); err != nil {
+				d.Close()
+			}
+		}
 		return add(name, d, err)
 	}
 	bind := func(name, source string, attrs uint64) error {
@@ -54,7 +69,7 @@ func systemMounts() ([]prepared, error) {
 		}
 		return add(name, d, err)
 	}
-	if err := tmpfs("/proc", "mode=555", "nodev", "size=64k"); err != nil {
+	if err := tmpfs("/proc", "mode=555", "nodev", "size="+itoa(64<<10+selfSize(c))); err != nil {
 		return mounts, err
 	}
 	for _, f := range procFiles {

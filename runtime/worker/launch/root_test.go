@@ -126,18 +126,19 @@ func TestEmptyRootOfAnArtifact(t *testing.T) {
 	c.output("ls,/: dev guest.wasm proc",
 		"write,/guest.wasm,x: open /guest.wasm: Read-only file system",
 		"ls,/dev: full null random shm urandom zero",
-		"ls,/proc: cpuinfo loadavg meminfo net stat uptime version",
+		"ls,/proc: 1 cpuinfo loadavg meminfo mounts net self stat sys uptime version",
 		"write,/file,x: ok")
 }
 
 func TestDevicesAndProc(t *testing.T) {
 	c := define(t, guestPath, "head,/dev/zero", "write,/dev/null,gone", "size,/dev/null", "write,/dev/full,x",
-		"write,/dev/x,y", "write,/dev/shm/x,y", "write,/proc/x,y", "stat,/dev/urandom", "stat,/proc/self", "write,/proc/version,x")
+		"write,/dev/x,y", "write,/dev/shm/x,y", "write,/proc/x,y", "stat,/dev/urandom", "ls,/proc/self", "write,/proc/version,x")
 	c.output("head,/dev/zero: 00000000", "write,/dev/null,gone: ok", "size,/dev/null: 0",
 		"write,/dev/full,x: write /dev/full: No space left on device",
 		"write,/dev/x,y: open /dev/x: Read-only file system", "write,/dev/shm/x,y: ok",
 		"write,/proc/x,y: open /proc/x: Read-only file system",
-		"stat,/dev/urandom: Dc---------", "stat,/proc/self: stat /proc/self: No such file or directory",
+		"stat,/dev/urandom: Dc---------",
+		"ls,/proc/self: cgroup cmdline comm environ gid_map limits mountinfo mounts status uid_map",
 		"write,/proc/version,x: open /proc/version: Read-only file system")
 }
 

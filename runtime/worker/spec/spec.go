@@ -55,6 +55,9 @@ type Container struct {
 	GID    uint32
 	Groups []uint32 // supplementary groups
 
+	// Sysctls are those of the IPC namespace, by their files below /proc/sys.
+	Sysctls map[string]string
+
 	// Root is the root file system as the snapshotter gives it, mounted in
 	// order on one another. Empty means an empty tmpfs.
 	Root         []Mount

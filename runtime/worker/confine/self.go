@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// selfFiles are what a container sees of its own process, as the kernel tells
+// it while the process lives: who it is, what it may and where it is. None of
+// them leads into the process, nor says where anything lies in its memory as
+// maps and stat do.
+var selfFiles = []string{"status", "comm", "cgroup", "limits", "mountinfo", "mounts", "uid_map", "gid_map"}
+
+// selfDir is the process's directory in /proc: it is the first of its pid
+// namespace.
+const selfDir = "1"
+
+// selfMounts prepares /proc/1. What is attached nowhere cannot be cloned, so
+// the procfs takes the host's place in this mount namespace, where the root
+// will cover it.
+func selfMounts(p processes) ([]prepared, error) {
+	if p.own {
+		host, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer unix.Close(host)
+		if err := p.attach(host); err != nil {
+			return nil, fmt.Errorf("mount /proc: %w", err)
+		}
+	}
+	var mounts []prepared
+	for _, name := range selfFiles {
+		d, err := cloneBind("/proc/self/" + name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a kernel without cgroups or user namespaces
+		}
+		if err == nil {
+			mounts = append(mounts, prepared{d, "/proc/" + selfDir + "/" + name})
+			err = d.set(unix.MountAttr{
+				Attr_set:    unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+				Propagation: unix.MS_PRIVATE,
+			}, false)
+		}
+		if err != nil {
+			return mounts, fmt.Errorf("mount /proc/self/%s: %w", name, err)
+		}
+	}
+	return mounts, nil
+}
+
+// writeSelf fills the new /proc with what the kernel knows of the worker only,
+// as it would be for the guest: its command line and environment.
+func writeSelf(proc detached, c *spec.Container) error {
+	if err := unix.Mkdirat(proc.fd, selfDir, 0o555); err != nil {
+		return err
+	}
+	for link, target := range map[string]string{"self": selfDir, "mounts": "self/mounts"} {
+		if err := unix.Symlinkat(target, proc.fd, link); err != nil {
+			return fmt.Errorf("%s: %w", link, err)
+		}
+	}
+	if err := writeNew(proc.fd, selfDir+"/cmdline", terminated(c.Args), 0o444, 0, 0); err != nil {
+		return err
+	}
+	return writeNew(proc.fd, selfDir+"/environ", terminated(c.Env), 0o400, c.UID, c.GID)
+}
+
+// selfSize is how much of memory, in bytes, writeSelf may fill.
+func selfSize(c *spec.Container) int {
+	return len(terminated(c.Args)) + len(terminated(c.Env))
+}
+
+// terminated ends each string with a NUL byte, as proc_pid_cmdline(5) has it.
+func terminated(list []string) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(s)
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+// writeNew makes a file in the directory dir.
+func writeNew(dir int, name, content string, mode, uid, gid uint32) error {
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, mode)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.WriteString(content)
+	if err == nil && (uid != 0 || gid != 0) {
+		err = f.Chown(int(uid), int(gid))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// setName gives the process the name of the guest's program, which the node's
+// process lists and /proc/self/status show.
+func setName(args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	// The kernel cuts it off after 15 bytes.
+	if err := os.WriteFile("/proc/self/comm", []byte(path.Base(args[0])), 0); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	return nil
+}
