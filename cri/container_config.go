@@ -31,7 +31,7 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, err
 	}
-	mounts, err := hostMounts(c.GetMounts())
+	volumes, err := mounts(c.GetMounts())
 	if err != nil {
 		return runtime.Config{}, err
 	}
@@ -58,7 +58,7 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 		WorkingDir:    c.GetWorkingDir(),
 		Labels:        c.GetLabels(),
 		Annotations:   c.GetAnnotations(),
-		Mounts:        mounts,
+		Mounts:        volumes,
 		LogPath:       c.GetLogPath(),
 		Resources:     limits,
 		OOMScoreAdj:   int(c.GetLinux().GetResources().GetOomScoreAdj()),

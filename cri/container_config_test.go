@@ -36,7 +36,8 @@ func TestContainerConfigTakesEveryFieldOver(t *testing.T) {
 			{ContainerPath: "/etc/hosts", HostPath: "/var/lib/kubelet/pods/6b1c/etc-hosts", Propagation: runtime.PropagationPrivate},
 			{ContainerPath: "/ro", HostPath: "/srv", ReadOnly: true, RecursiveReadOnly: true, Propagation: runtime.PropagationPrivate},
 			{ContainerPath: "/slave", HostPath: "/mnt", Propagation: runtime.PropagationSlave},
-			{ContainerPath: "/shared", HostPath: "/mnt", Propagation: runtime.PropagationShared},
+			{ContainerPath: "/data/model", ReadOnly: true, Propagation: runtime.PropagationPrivate, Options: []string{"noexec"},
+				Image: imageID, ImageRef: "registry.example/model:v2", ImageSubPath: "weights"},
 		},
 		LogPath: "hello/1.log",
 		Resources: cgroup.Resources{
@@ -117,12 +118,23 @@ func TestContainerConfigRefuses(t *testing.T) {
 		"rro with shared": {mount(&runtimeapi.Mount{
 			HostPath: "/a", ContainerPath: "/a", Readonly: true, RecursiveReadOnly: true,
 			Propagation: runtimeapi.MountPropagation_PROPAGATION_BIDIRECTIONAL,
-		}), []string{"recursive_read_only", "BIDIRECTIONAL"}},
-		"image mount": {mount(&runtimeapi.Mount{ContainerPath: "/a", Image: &runtimeapi.ImageSpec{Image: "x"}}), []string{"config.mounts[0].image", "/a"}},
+		}), []string{"config.mounts[0].propagation", "Bidirectional", "HostToContainer"}},
+		"bidirectional": {mount(&runtimeapi.Mount{
+			HostPath: "/a", ContainerPath: "/a", Propagation: runtimeapi.MountPropagation_PROPAGATION_BIDIRECTIONAL,
+		}), []string{"config.mounts[0].propagation", "Bidirectional", "HostToContainer"}},
+		"writable image": {mount(&runtimeapi.Mount{ContainerPath: "/a", Image: &runtimeapi.ImageSpec{Image: "x"}}), []string{"config.mounts[0].readonly", "read-only"}},
+		"image of a path": {mount(&runtimeapi.Mount{
+			ContainerPath: "/a", HostPath: "/b", Readonly: true, Image: &runtimeapi.ImageSpec{Image: "x"},
+		}), []string{"config.mounts[0].host_path", "empty"}},
+		"sub path of no image": {mount(&runtimeapi.Mount{ContainerPath: "/a", Readonly: true, ImageSubPath: "x"}), []string{"config.mounts[0].image.image", "required"}},
+		"NUL in a sub path": {mount(&runtimeapi.Mount{
+			ContainerPath: "/a", Readonly: true, Image: &runtimeapi.ImageSpec{Image: "x"}, ImageSubPath: "a\x00b",
+		}), []string{"config.mounts[0].image_sub_path", "NUL"}},
 		"idmapped": {mount(&runtimeapi.Mount{
 			HostPath: "/a", ContainerPath: "/a", UidMappings: []*runtimeapi.IDMapping{{Length: 1}},
 		}), []string{"uidMappings"}},
-		"mount options": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"noexec"}}), []string{"mount_options"}},
+		"mount options": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"noexec", "size=1"}}), []string{"config.mounts[0].mount_options[1]", "size=1", "noexec"}},
+		"suid": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"suid"}}), []string{"config.mounts[0].mount_options[0]", `"suid"`}},
 		"privileged":    {func(c *runtimeapi.ContainerConfig) { security(c).Privileged = true }, []string{"privileged", "cannot be privileged"}},
 		"user twice":    {func(c *runtimeapi.ContainerConfig) { security(c).RunAsUsername = "bob" }, []string{"run_as_username", "bob", "1000"}},
 		"negative user": {func(c *runtimeapi.ContainerConfig) { security(c).RunAsUser.Value = -1 }, []string{"run_as_user"}},

@@ -34,6 +34,7 @@ func madeContainer(t *testing.T) runtime.Container {
 
 func TestContainerStatusEchoesTheRequest(t *testing.T) {
 	asked := kubeletContainer()
+	asked.Mounts[3].Image.ImageRef = imageID // the one thing that is added
 	got := containerStatus(madeContainer(t), "registry.example/hello@"+imageID)
 	want := &runtimeapi.ContainerStatus{
 		Id: "c0de", Metadata: asked.Metadata, State: runtimeapi.ContainerState_CONTAINER_EXITED,

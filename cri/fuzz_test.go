@@ -165,7 +165,8 @@ func sameMounts(t *testing.T, asked, got []*runtimeapi.Mount) {
 	for i, m := range asked {
 		g := got[i]
 		if m.GetContainerPath() != g.ContainerPath || m.GetHostPath() != g.HostPath || m.GetReadonly() != g.Readonly ||
-			m.GetRecursiveReadOnly() != g.RecursiveReadOnly || m.GetPropagation() != g.Propagation {
+			m.GetRecursiveReadOnly() != g.RecursiveReadOnly || m.GetPropagation() != g.Propagation ||
+			m.GetImage().GetImage() != g.GetImage().GetImage() || m.GetImageSubPath() != g.ImageSubPath || !slices.Equal(m.GetMountOptions(), g.MountOptions) {
 			t.Fatalf("asked %v, echoed %v", m, g)
 		}
 	}

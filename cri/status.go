@@ -48,7 +48,8 @@ func (s statusService) Status(_ context.Context, r *runtimeapi.StatusRequest) (*
 			networkCondition(s.sandboxes.NetworkReady()),
 		}},
 		RuntimeHandlers: s.handlers.status(),
-		Features:        &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true},
+		// What is false is not offered yet.
+		Features: &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true, MountOptions: true},
 	}
 	if !r.GetVerbose() {
 		return resp, nil

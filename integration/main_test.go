@@ -24,6 +24,10 @@ var cluster *lab.Cluster
 // TestLogRotation, and beyond what any other test writes.
 const logMaxSize = "256Ki"
 
+// featureGates are what the suite tests of the API that is not on by default. They
+// only add fields to it.
+var featureGates = []string{"VolumeBindMountOptions"}
+
 // goroutineSlack is how many goroutines of one creator may be more at the end: a
 // request in flight has some. A leak would have one per pod.
 const goroutineSlack = 6
@@ -87,7 +91,7 @@ func bringUp() error {
 	if err != nil {
 		return err
 	}
-	if cluster, err = lab.New(lab.Options{Dir: dir, LogMaxSize: logMaxSize}); err != nil {
+	if cluster, err = lab.New(lab.Options{Dir: dir, LogMaxSize: logMaxSize, FeatureGates: featureGates}); err != nil {
 		return errors.Join(err, os.Remove(dir))
 	}
 	if err := cluster.Up(ctx); err != nil {

@@ -52,24 +52,36 @@ type Config struct {
 	MemoryGrowFail bool     `json:"memory_grow_fail,omitempty"` // growth past the limit fails in the guest instead of an OOM kill
 }
 
-// Mount brings a file or directory of the host into a container.
+// Mount brings a file or directory of the host, or of an image, into a
+// container.
 type Mount struct {
 	ContainerPath     string      `json:"container_path,omitempty"`
 	HostPath          string      `json:"host_path,omitempty"`
 	ReadOnly          bool        `json:"read_only,omitempty"`
 	RecursiveReadOnly bool        `json:"recursive_read_only,omitempty"`
 	Propagation       Propagation `json:"propagation,omitempty"`
+	// Options are attributes of the mount as mount(8) names them, such as
+	// "noexec".
+	Options []string `json:"options,omitempty"`
+
+	// Image is set instead of HostPath: the image whose files are shown,
+	// read-only. Create turns any name of it into its id. ImageRef is the image
+	// as the user wrote it, ImageSubPath the part of it that is shown, "" for
+	// all of it.
+	Image        string `json:"image,omitempty"`
+	ImageRef     string `json:"image_ref,omitempty"`
+	ImageSubPath string `json:"image_sub_path,omitempty"`
 }
 
 // Propagation says which later mounts cross between host and container, as
 // mount(8) names them.
 type Propagation string
 
-// The propagation modes of CRI.
+// The propagation modes that there are: none, and from the node to the
+// container. A guest makes no mounts that could go the other way.
 const (
 	PropagationPrivate Propagation = "private"
 	PropagationSlave   Propagation = "rslave"
-	PropagationShared  Propagation = "rshared"
 )
 
 // User is whom a container runs as. The zero value is the image's user.

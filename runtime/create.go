@@ -89,6 +89,12 @@ func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img i
 		return nil, err
 	}
 	config.ImageID, config.StopSignal = img.ID, first(config.StopSignal, img.StopSignal)
+	if config.Mounts, err = c.resolveVolumes(ctx, config.Mounts); err != nil {
+		return nil, err
+	}
+	if err := requirePropagation(config.Mounts); err != nil {
+		return nil, err
+	}
 	n := Container{
 		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
 		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,
@@ -118,7 +124,11 @@ func (c *Controller) make(ctx context.Context, e *entry, sb sandbox.Sandbox, img
 	}
 	made.Push("root file system", func(ctx context.Context) error { return c.images.RemoveRoot(ctx, n.ID) })
 
-	worker, err := workerSpec(parts{container: n, sandbox: sb, shared: c.sandboxes.Dir(sb.ID), image: img, root: root})
+	volumes, err := c.imageVolumes(ctx, n)
+	if err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+	}
+	worker, err := workerSpec(parts{container: n, sandbox: sb, shared: c.sandboxes.Dir(sb.ID), image: img, root: root, volumes: volumes})
 	if err != nil {
 		return err
 	}

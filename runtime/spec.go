@@ -34,6 +34,7 @@ type parts struct {
 	shared    string // the sandbox's folder of hosts, hostname and resolv.conf
 	image     imageservice.Image
 	root      []mount.Mount
+	volumes   map[string][]mount.Mount // the files of images, by id
 }
 
 // workerSpec puts the pod's wishes and the image's defaults together.
@@ -75,10 +76,8 @@ func workerSpec(p parts) (spec.Container, error) {
 			c.Config.Name, s.Cwd, errdefs.ErrInvalidArgument)
 	}
 	s.Args = args
-	for _, m := range p.root {
-		s.Root = append(s.Root, spec.Mount{Destination: "/", Type: m.Type, Source: m.Source, Options: m.Options})
-	}
-	s.Mounts = containerMounts(c.Config.Mounts, p.shared)
+	s.Root = fileSystem(p.root)
+	s.Mounts = containerMounts(c.Config.Mounts, p.shared, p.volumes)
 	var err error
 	if s.NoDialing, err = noDialing(p.sandbox.Annotations); err != nil {
 		return s, err
@@ -145,29 +144,6 @@ func setEnv(env []string, kv string) []string {
 		}
 	}
 	return append(env, kv)
-}
-
-// containerMounts adds the sandbox's own files to the mounts asked for, unless
-// the pod brings its own in their place, and orders parents before children.
-func containerMounts(asked []Mount, shared string) []spec.Mount {
-	var mounts []spec.Mount
-	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
-		at := "/etc/" + name
-		if !slices.ContainsFunc(asked, func(m Mount) bool { return filepath.Clean(m.ContainerPath) == at }) {
-			mounts = append(mounts, spec.Mount{Destination: at, Type: "bind", Source: filepath.Join(shared, name), Propagation: string(PropagationPrivate)})
-		}
-	}
-	for _, m := range asked {
-		mounts = append(mounts, spec.Mount{
-			Destination: filepath.Clean(m.ContainerPath), Type: "bind", Source: m.HostPath,
-			ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly,
-			Propagation: string(m.Propagation),
-		})
-	}
-	slices.SortStableFunc(mounts, func(a, b spec.Mount) int {
-		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")
-	})
-	return mounts
 }
 
 // first is the first of the values that is not empty.

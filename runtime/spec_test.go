@@ -113,7 +113,7 @@ func TestMountsOfTheSandboxGiveWayAndParentsComeFirst(t *testing.T) {
 		{ContainerPath: "/data/deep/er", HostPath: "/b"},
 		{ContainerPath: "/data", HostPath: "/a", ReadOnly: true},
 		{ContainerPath: "/etc/hosts/", HostPath: "/kubelet/hosts"},
-	}, "/shared")
+	}, "/shared", nil)
 	var order []string
 	for _, m := range got {
 		order = append(order, m.Destination+"="+m.Source)

@@ -30,10 +30,17 @@ type Layer struct {
 // Unpack makes the snapshot of a layer from the blob that open returns, unless it is there already. The context must
 // carry a lease, which then holds the snapshot. What the archive may contain is bounded by budget and cleaned by its
 // rules; a layer that is refused leaves nothing. Calls for one chain at the same time are right but do the work twice.
-func (s *Store) Unpack(ctx context.Context, layer Layer, budget *Budget, open func() (io.ReadCloser, error)) (err error) {
-	key := "unpack-" + rand.Text() + " " + layer.Chain.String()
-	mounts, err := s.sn.Prepare(ctx, key, layer.Parent.String(),
-		snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: layer.Chain.String()}))
+func (s *Store) Unpack(ctx context.Context, layer Layer, budget *Budget, open func() (io.ReadCloser, error)) error {
+	return s.make(ctx, layer.Parent, layer.Chain, func(dst destination) error {
+		return s.extract(ctx, dst, layer, budget, open)
+	})
+}
+
+// make makes the snapshot of a layer on top of parent, unless it is there already: fill writes its files.
+func (s *Store) make(ctx context.Context, parent, chain digest.Digest, fill func(destination) error) (err error) {
+	key := "unpack-" + rand.Text() + " " + chain.String()
+	mounts, err := s.sn.Prepare(ctx, key, parent.String(),
+		snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: chain.String()}))
 	if errdefs.IsAlreadyExists(err) {
 		return nil // and held by the lease from now on
 	}
@@ -45,44 +52,46 @@ func (s *Store) Unpack(ctx context.Context, layer Layer, budget *Budget, open fu
 			err = errors.Join(err, s.sn.Remove(context.WithoutCancel(ctx), key))
 		}
 	}()
-
-	dir, err := s.extract(ctx, layer, budget, mounts, open)
+	dst, err := destinationOf(mounts)
 	if err != nil {
 		return err
 	}
-	return s.sn.Commit(ctx, layer.Chain.String(), key, snapshots.WithLabels(map[string]string{labelDir: dir}))
+	if err := fill(dst); err != nil {
+		return err
+	}
+	dir, err := filepath.Rel(s.dir, dst.dir)
+	if err != nil {
+		return err
+	}
+	return s.sn.Commit(ctx, chain.String(), key, snapshots.WithLabels(map[string]string{labelDir: dir}))
 }
 
-// extract writes the layer's files into the directory behind mounts and returns that directory, relative to s.dir.
-func (s *Store) extract(ctx context.Context, layer Layer, budget *Budget, mounts []mount.Mount, open func() (io.ReadCloser, error)) (string, error) {
-	dst, err := destinationOf(mounts)
-	if err != nil {
-		return "", err
-	}
+// extract writes the layer's files.
+func (s *Store) extract(ctx context.Context, dst destination, layer Layer, budget *Budget, open func() (io.ReadCloser, error)) error {
 	blob, err := open()
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer blob.Close()
 
 	tar, err := decompress(blob)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer tar.Close()
 
 	digester := digest.Canonical.Digester()
 	stream := io.TeeReader(budget.reader(tar), digester.Hash())
 	if _, err := archive.Apply(ctx, dst.dir, stream, dst.options(budget)...); err != nil {
-		return "", err
+		return err
 	}
 	if _, err := io.Copy(io.Discard, stream); err != nil { // padding after the end of the archive belongs to its digest
-		return "", err
+		return err
 	}
 	if got := digester.Digest(); got != layer.Diff {
-		return "", &DiffError{Got: got, Want: layer.Diff}
+		return &DiffError{Got: got, Want: layer.Diff}
 	}
-	return filepath.Rel(s.dir, dst.dir)
+	return nil
 }
 
 // Sync writes everything unpacked so far to disk, so that names may be given to it.

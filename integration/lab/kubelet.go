@@ -56,7 +56,17 @@ func (c *Cluster) kubeletConfig() object {
 
 		// The laboratory has no kube-proxy, so nobody needs the kubelet's chains.
 		"makeIPTablesUtilChains": false,
+
+		"featureGates": c.featureGates(),
 	}
+}
+
+func (c *Cluster) featureGates() object {
+	gates := object{}
+	for _, gate := range c.options.FeatureGates {
+		gates[gate] = true
+	}
+	return gates
 }
 
 func (c *Cluster) startKubelet() error {

@@ -54,6 +54,8 @@ type Options struct {
 	LogMaxSize string
 	// WazeletConfig is TOML appended to the generated configuration of wazelet.
 	WazeletConfig string
+	// FeatureGates are turned on in the API server and the kubelet.
+	FeatureGates []string
 	// Log receives a few lines of progress; nil discards them.
 	Log io.Writer
 }

@@ -89,7 +89,11 @@ func (c *Cluster) startBase(ctx context.Context) error {
 
 func (c *Cluster) startAPIServer(ctx context.Context) error {
 	pki := func(name string) string { return c.path("pki", name) }
-	err := c.startDaemon("kube-apiserver", c.part("kube-apiserver"),
+	var gates []string
+	for _, gate := range c.options.FeatureGates {
+		gates = append(gates, "--feature-gates="+gate+"=true")
+	}
+	err := c.startDaemon("kube-apiserver", c.part("kube-apiserver"), append(gates,
 		"--etcd-servers", "http://127.0.0.1:2379",
 		"--advertise-address", nodeIP,
 		"--bind-address", "0.0.0.0",
@@ -108,7 +112,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		"--kubelet-client-certificate", pki("kubelet-client.crt"),
 		"--kubelet-client-key", pki("kubelet-client.key"),
 		"--kubelet-preferred-address-types", "InternalIP",
-	)
+	)...)
 	if err != nil {
 		return err
 	}

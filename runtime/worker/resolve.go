@@ -27,7 +27,7 @@ type command struct {
 // executable.
 func resolve(c command) (*os.File, string, error) {
 	if c.module != nil {
-		return openProgram(c.module.Path())
+		return openRegular(c.module.Path())
 	}
 	if len(c.args) == 0 || c.args[0] == "" {
 		return nil, "", spec.Failf(spec.Invalid, "the container has no command")
@@ -67,7 +67,28 @@ func missing(err error) bool {
 
 var errNotFile = errors.New("not a regular file")
 
+var errNoexec = errors.New("lies on a mount with the option noexec")
+
+// openProgram opens what the kernel might execute: nobody asks it, so the
+// option of the mount that says no is looked at here.
 func openProgram(name string) (*os.File, string, error) {
+	f, name, err := openRegular(name)
+	if err != nil {
+		return nil, "", err
+	}
+	var st unix.Statfs_t
+	err = unix.Fstatfs(int(f.Fd()), &st)
+	if err == nil && st.Flags&unix.ST_NOEXEC != 0 {
+		err = errNoexec
+	}
+	if err != nil {
+		f.Close()
+		return nil, "", openFailure(name, err)
+	}
+	return f, name, nil
+}
+
+func openRegular(name string) (*os.File, string, error) {
 	// O_NONBLOCK: an image may have a FIFO in that place.
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {

@@ -84,7 +84,7 @@ func fsError(fsfd int, object string, err error) error {
 
 // set changes attributes of the mount, and of all below it when recursive.
 // What is set on a mount of another user namespace stays set: nothing is ever
-// cleared.
+// cleared, but for the one of the atime attributes that another replaces.
 func (d detached) set(attr unix.MountAttr, recursive bool) error {
 	at := uint(unix.AT_EMPTY_PATH)
 	if recursive {
@@ -133,15 +133,19 @@ func prepareMount(m spec.Mount) (detached, error) {
 	if m.ReadOnly || m.RecursiveReadOnly {
 		o.attrs |= unix.MOUNT_ATTR_RDONLY
 	}
-	if m.Type != spec.MountBind {
+	switch m.Type {
+	case spec.MountBind:
+		return prepareBind(m, o)
+	case spec.MountImage:
+		return prepareImage(m, o)
+	default:
 		return newMount(m.Type, m.Source, o)
 	}
-	return prepareBind(m, o)
 }
 
 func prepareBind(m spec.Mount, o options) (detached, error) {
-	if len(o.data) > 0 {
-		return detached{}, spec.Failf(spec.Invalid, "option %s: a bind mount has none such", o.data[0])
+	if err := o.onlyAttributes(); err != nil {
+		return detached{}, err
 	}
 	d, err := cloneBind(m.Source)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
@@ -160,8 +164,8 @@ func prepareBind(m spec.Mount, o options) (detached, error) {
 		below.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}
 	err = d.set(below, true)
-	if err == nil && o.attrs != 0 {
-		err = d.set(unix.MountAttr{Attr_set: o.attrs &^ unix.MOUNT_ATTR__ATIME}, false)
+	if err == nil {
+		err = d.set(o.attributes(), false)
 	}
 	if err != nil {
 		d.Close()

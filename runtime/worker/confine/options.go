@@ -3,9 +3,12 @@
 package confine
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // flag is one mount option that is a property of the mount, not data for the
@@ -39,10 +42,16 @@ var flags = map[string]flag{
 	"remount-bind": {},
 }
 
+// atimes are the options of which a mount has one.
+var atimes = []string{"noatime", "strictatime", "relatime"}
+
+const atimeFlags = unix.MS_NOATIME | unix.MS_STRICTATIME | unix.MS_RELATIME
+
 // options is a mount's option list, taken apart.
 type options struct {
 	legacy uintptr
 	attrs  uint64
+	atime  bool     // one of the attributes of access times is asked for
 	data   []string // for the file system: key or key=value
 }
 
@@ -54,6 +63,10 @@ func parseOptions(list []string) options {
 		case s == "":
 		case !ok:
 			o.data = append(o.data, s)
+		case slices.Contains(atimes, s):
+			o.legacy = o.legacy&^atimeFlags | f.legacy
+			o.attrs = o.attrs&^unix.MOUNT_ATTR__ATIME | f.attr
+			o.atime = true
 		case f.clear:
 			o.legacy &^= f.legacy
 			o.attrs &^= f.attr
@@ -63,6 +76,23 @@ func parseOptions(list []string) options {
 		}
 	}
 	return o
+}
+
+// onlyAttributes refuses what is for a file system and not for a mount of one
+// that is there already.
+func (o options) onlyAttributes() error {
+	if len(o.data) > 0 {
+		return spec.Failf(spec.Invalid, "option %s: a bind mount has none such", o.data[0])
+	}
+	return nil
+}
+
+// attributes are what mount_setattr(2) is told for a mount that is there.
+func (o options) attributes() unix.MountAttr {
+	if o.atime {
+		return unix.MountAttr{Attr_set: o.attrs, Attr_clr: unix.MOUNT_ATTR__ATIME}
+	}
+	return unix.MountAttr{Attr_set: o.attrs}
 }
 
 // shorten makes an overlay's layers relative to their common directory when

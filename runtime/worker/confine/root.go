@@ -193,9 +193,6 @@ func mountLegacy(m spec.Mount, target string) error {
 	if err := unix.Mount(m.Source, target, "", o.legacy&(unix.MS_BIND|unix.MS_REC), ""); err != nil {
 		return fmt.Errorf("source %s: %w", m.Source, err)
 	}
-	if o.attrs == 0 {
-		return nil
-	}
-	attr := unix.MountAttr{Attr_set: o.attrs &^ unix.MOUNT_ATTR__ATIME}
+	attr := o.attributes()
 	return unix.MountSetattr(unix.AT_FDCWD, target, 0, &attr)
 }

@@ -178,6 +178,7 @@ func (m *ModuleFile) Path() string { return path.Join("/", path.Base(path.Clean(
 const (
 	MountBind  = "bind"
 	MountTmpfs = "tmpfs"
+	MountImage = "image" // the files of an image, always read-only
 )
 
 // Mount propagation, as the Kubernetes API names it (HostToContainer is
@@ -191,7 +192,7 @@ const (
 // destination is ignored.
 type Mount struct {
 	Destination string // absolute, in the container
-	Type        string // "bind", "tmpfs", "overlay", …
+	Type        string // "bind", "tmpfs", "image", "overlay", …
 	Source      string // the host's path for a bind
 	Options     []string
 	ReadOnly    bool
@@ -199,6 +200,12 @@ type Mount struct {
 	// (KEP-3857); it implies ReadOnly.
 	RecursiveReadOnly bool
 	Propagation       string // PropagationPrivate when empty; binds only
+
+	// Files are the file system of a MountImage, as the snapshotter gives it,
+	// mounted in order on one another; SubPath is the file or directory in it
+	// that is shown, "" for all. No link leads out of Files.
+	Files   []Mount
+	SubPath string
 }
 
 // Resolved says which file of the root the worker will run. The file itself
