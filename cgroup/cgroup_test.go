@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -230,6 +231,46 @@ func TestUpdateChangesOnlyWhatIsNamed(t *testing.T) {
 	}
 	if s, err := g.Stats(); err != nil || s.MemoryLimit != 0 {
 		t.Errorf("without a limit: %d, %v", s.MemoryLimit, err)
+	}
+}
+
+// TestCPUsAreMovedLive: the parents of the group have their cpus too, or the
+// kernel would not take any.
+func TestCPUsAreMovedLive(t *testing.T) {
+	tr := tree(t)
+	g := create(t, tr, cgroup.Resources{CPUSetCPUs: "0"})
+	a := start(t, "idle")
+	if err := g.Add(a.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	last := strconv.Itoa(runtime.NumCPU() - 1)
+	for _, cpus := range []string{last, "0"} {
+		if err := g.Update(cgroup.Resources{CPUSetCPUs: cpus, CPUSetMems: "0"}); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, g, map[string]string{"cpuset.cpus": cpus, "cpuset.mems": "0"})
+	}
+}
+
+// TestMemoryLimitBelowUseIsRefused, and what is in use may still be limited.
+func TestMemoryLimitBelowUseIsRefused(t *testing.T) {
+	tr := tree(t)
+	g := create(t, tr, cgroup.Resources{MemoryLimit: 256 << 20, MemorySwapLimit: 256 << 20})
+	a := start(t, "burn") // touches 16 MiB
+	if err := g.Add(a.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	a.act()
+	a.expect("done")
+	err := g.Update(cgroup.Resources{MemoryLimit: 1 << 20, MemorySwapLimit: 1 << 20})
+	if !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "memory limit of 1048576 bytes: ") {
+		t.Errorf("%v", err)
+	}
+	if s, err := g.Stats(); err != nil || s.MemoryLimit != 256<<20 {
+		t.Errorf("the limit is %d, %v", s.MemoryLimit, err)
+	}
+	if err := g.Update(cgroup.Resources{MemoryLimit: 128 << 20, MemorySwapLimit: 128 << 20, CPUShares: 512}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -121,7 +121,8 @@ func (g *Group) add(pid int) error {
 	return nil
 }
 
-// Update changes limits in place. What is zero in r stays as it is.
+// Update changes limits in place. What is zero in r stays as it is. A memory
+// limit below what is in use is errdefs.ErrFailedPrecondition.
 func (g *Group) Update(r Resources) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -131,8 +132,29 @@ func (g *Group) Update(r Resources) error {
 	if !g.exists() {
 		return fmt.Errorf("cgroup %s: %w", g.path, errdefs.ErrNotFound)
 	}
+	if err := g.roomFor(r.MemoryLimit); err != nil {
+		return err
+	}
 	if err := g.set(r); err != nil {
 		return fmt.Errorf("cgroup %s: %w", g.path, err)
+	}
+	return nil
+}
+
+// roomFor refuses to lower the memory limit below what the group cannot easily
+// give back: v2 would kill its processes for it, v1 says no only after it has
+// tried.
+func (g *Group) roomFor(limit int64) error {
+	if limit <= 0 {
+		return nil
+	}
+	s, err := g.Stats()
+	if err != nil {
+		return err
+	}
+	lower := s.MemoryLimit == 0 || uint64(limit) < s.MemoryLimit
+	if lower && s.MemoryWorkingSet >= uint64(limit) {
+		return fmt.Errorf("memory limit of %d bytes: %d are in use: %w", limit, s.MemoryWorkingSet, errdefs.ErrFailedPrecondition)
 	}
 	return nil
 }

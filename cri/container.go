@@ -123,7 +123,7 @@ func (s containerService) UpdateContainerResources(ctx context.Context, r *runti
 	if err != nil {
 		return nil, err
 	}
-	update, err := resources("linux", r.GetLinux())
+	update, err := containerResources("linux", r.GetLinux())
 	if err != nil {
 		return nil, err
 	}

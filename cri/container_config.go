@@ -35,7 +35,7 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, err
 	}
-	limits, err := resources("config.linux.resources", c.GetLinux().GetResources())
+	limits, err := containerResources("config.linux.resources", c.GetLinux().GetResources())
 	if err != nil {
 		return runtime.Config{}, err
 	}

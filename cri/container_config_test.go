@@ -43,7 +43,7 @@ func TestContainerConfigTakesEveryFieldOver(t *testing.T) {
 		Resources: cgroup.Resources{
 			CPUShares: 512, CPUQuota: 50000, CPUPeriod: 100000, MemoryLimit: 64 << 20, MemorySwapLimit: 64 << 20,
 			CPUSetCPUs: "0-1", CPUSetMems: "0", Unified: map[string]string{"memory.high": "60000000"},
-			HugepageLimits: map[string]uint64{"1GB": 0, "2MB": 4 << 20},
+			HugepageLimits: map[string]uint64{"1GB": 0, "2MB": 0},
 		},
 		OOMScoreAdj:  999,
 		User:         runtime.User{UID: &uid, GID: &gid, Groups: []int64{3000, 4000}},
@@ -102,9 +102,11 @@ func TestContainerConfigRefuses(t *testing.T) {
 		"CDI device": {func(c *runtimeapi.ContainerConfig) {
 			c.CDIDevices = []*runtimeapi.CDIDevice{{Name: "vendor.example/gpu=0"}}
 		}, []string{"config.CDI_devices[0]", "vendor.example/gpu=0"}},
-		"signal":          {func(c *runtimeapi.ContainerConfig) { c.StopSignal = 99 }, []string{"config.stop_signal", "99"}},
-		"resources":       {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.MemoryLimitInBytes = -2 }, []string{"config.linux.resources.memory_limit_in_bytes"}},
-		"oom score":       {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.OomScoreAdj = 1001 }, []string{"oom_score_adj", "1001"}},
+		"signal":    {func(c *runtimeapi.ContainerConfig) { c.StopSignal = 99 }, []string{"config.stop_signal", "99"}},
+		"resources": {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.MemoryLimitInBytes = -2 }, []string{"config.linux.resources.memory_limit_in_bytes"}},
+		"oom score": {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.OomScoreAdj = 1001 }, []string{"oom_score_adj", "1001"}},
+		"huge pages": {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.HugepageLimits[1].Limit = 4 << 20 },
+			[]string{"config.linux.resources.hugepage_limits[2MB]", "4194304 bytes", "cannot use huge pages"}},
 		"no mount target": {mount(&runtimeapi.Mount{HostPath: "/a"}), []string{"config.mounts[0].container_path", "required"}},
 		"no mount source": {mount(&runtimeapi.Mount{ContainerPath: "/a"}), []string{"config.mounts[0].host_path", "required"}},
 		"relative target": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "a"}), []string{"container_path", "absolute"}},
@@ -134,7 +136,7 @@ func TestContainerConfigRefuses(t *testing.T) {
 			HostPath: "/a", ContainerPath: "/a", UidMappings: []*runtimeapi.IDMapping{{Length: 1}},
 		}), []string{"uidMappings"}},
 		"mount options": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"noexec", "size=1"}}), []string{"config.mounts[0].mount_options[1]", "size=1", "noexec"}},
-		"suid": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"suid"}}), []string{"config.mounts[0].mount_options[0]", `"suid"`}},
+		"suid":          {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"suid"}}), []string{"config.mounts[0].mount_options[0]", `"suid"`}},
 		"privileged":    {func(c *runtimeapi.ContainerConfig) { security(c).Privileged = true }, []string{"privileged", "cannot be privileged"}},
 		"user twice":    {func(c *runtimeapi.ContainerConfig) { security(c).RunAsUsername = "bob" }, []string{"run_as_username", "bob", "1000"}},
 		"negative user": {func(c *runtimeapi.ContainerConfig) { security(c).RunAsUser.Value = -1 }, []string{"run_as_user"}},

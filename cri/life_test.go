@@ -16,6 +16,7 @@ import (
 	"github.com/wazelet/wazelet/integration/lab/image"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
+	"github.com/wazelet/wazelet/sandbox"
 )
 
 func TestLifeOfAPod(t *testing.T) {
@@ -194,7 +195,14 @@ func TestResizeOfAPodIsChecked(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	_, err := n.runtime.UpdatePodSandboxResources(ctx, &runtimeapi.UpdatePodSandboxResourcesRequest{
+	ps, err := n.runtime.PodSandboxStatus(ctx, id, true)
+	must(t, err)
+	var info sandbox.Sandbox
+	must(t, json.Unmarshal([]byte(ps.GetInfo()["info"]), &info))
+	if info.Resized == nil || info.Resized.Resources == nil || info.Resized.Resources.MemoryLimit != 1<<30 {
+		t.Errorf("what was said of the pod's resources: %+v", info.Resized)
+	}
+	_, err = n.runtime.UpdatePodSandboxResources(ctx, &runtimeapi.UpdatePodSandboxResourcesRequest{
 		PodSandboxId: id, Overhead: &runtimeapi.LinuxContainerResources{CpuShares: -1},
 	})
 	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "overhead.cpu_shares") {

@@ -88,17 +88,23 @@ func (s podService) ListPodSandbox(_ context.Context, r *runtimeapi.ListPodSandb
 	return resp, nil
 }
 
-// UpdatePodSandboxResources is told of a resize that the kubelet has already
-// made in the pod's cgroup. A Wasm pod has no other place that would have to
-// follow, so the request is checked and that is all.
-func (s podService) UpdatePodSandboxResources(_ context.Context, r *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
-	if _, err := shownSandbox(s.sandboxes, r.GetPodSandboxId()); err != nil {
+// UpdatePodSandboxResources is told of a resize that the kubelet makes in the
+// pod's cgroup, which is the kubelet's. It is written down with the sandbox and
+// shown in its verbose status; a Wasm pod has no process of its own that would
+// have to follow.
+func (s podService) UpdatePodSandboxResources(ctx context.Context, r *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
+	sb, err := shownSandbox(s.sandboxes, r.GetPodSandboxId())
+	if err != nil {
 		return nil, err
 	}
-	if _, err := resources("overhead", r.GetOverhead()); err != nil {
+	var update sandbox.Resources
+	if update.Overhead, err = optionalResources("overhead", r.GetOverhead()); err != nil {
 		return nil, err
 	}
-	if _, err := resources("resources", r.GetResources()); err != nil {
+	if update.Resources, err = optionalResources("resources", r.GetResources()); err != nil {
+		return nil, err
+	}
+	if err := s.sandboxes.UpdateResources(ctx, sb.ID, update); err != nil {
 		return nil, err
 	}
 	return &runtimeapi.UpdatePodSandboxResourcesResponse{}, nil

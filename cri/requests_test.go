@@ -76,7 +76,7 @@ func kubeletContainer() *runtimeapi.ContainerConfig {
 			Resources: &runtimeapi.LinuxContainerResources{
 				CpuPeriod: 100000, CpuQuota: 50000, CpuShares: 512, MemoryLimitInBytes: 64 << 20,
 				MemorySwapLimitInBytes: 64 << 20, OomScoreAdj: 999,
-				HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "1GB"}, {PageSize: "2MB", Limit: 4 << 20}},
+				HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "1GB"}, {PageSize: "2MB"}},
 				CpusetCpus:     "0-1", CpusetMems: "0",
 				Unified: map[string]string{"memory.high": "60000000"},
 			},

@@ -5,6 +5,7 @@ package cri
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -34,6 +35,18 @@ func resources(field string, r *runtimeapi.LinuxContainerResources) (cgroup.Reso
 		converted.HugepageLimits[h.GetPageSize()] = h.GetLimit()
 	}
 	return converted, nil
+}
+
+// containerResources are the resources of a container, which has no use for huge
+// pages. The kubelet sends a limit of 0 for each size of the node.
+func containerResources(field string, r *runtimeapi.LinuxContainerResources) (cgroup.Resources, error) {
+	for _, h := range r.GetHugepageLimits() {
+		if h.GetLimit() > 0 {
+			return cgroup.Resources{}, invalid(field+".hugepage_limits["+clean(h.GetPageSize(), 64)+"]",
+				"%d bytes: a Wasm container cannot use huge pages", h.GetLimit())
+		}
+	}
+	return resources(field, r)
 }
 
 // optionalResources keeps "none given" apart from "no limits".
@@ -77,6 +90,9 @@ func validateCgroupFiles(field string, r *runtimeapi.LinuxContainerResources) er
 	for key, value := range r.GetUnified() {
 		if err := validateFileName(field+".unified", key); err != nil {
 			return err
+		}
+		if strings.HasPrefix(key, "cgroup.") {
+			return invalid(field+".unified", "%q is not a resource", key)
 		}
 		if err := validateText(field+".unified["+key+"]", value, maxPath); err != nil {
 			return err

@@ -51,6 +51,7 @@ func TestResourcesRefuse(t *testing.T) {
 		"unified path": {&runtimeapi.LinuxContainerResources{Unified: map[string]string{"../memory.max": "1"}}, "r.unified"},
 		"unified dots": {&runtimeapi.LinuxContainerResources{Unified: map[string]string{"..": "1"}}, "r.unified"},
 		"unified NUL":  {&runtimeapi.LinuxContainerResources{Unified: map[string]string{"memory.max": "\x00"}}, "r.unified[memory.max]"},
+		"unified kill": {&runtimeapi.LinuxContainerResources{Unified: map[string]string{"cgroup.kill": "1"}}, `"cgroup.kill" is not a resource`},
 		"page size":    {&runtimeapi.LinuxContainerResources{HugepageLimits: []*runtimeapi.HugepageLimit{{PageSize: "2MB/.."}}}, "r.hugepage_limits"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -89,6 +89,13 @@ type Config struct {
 	NamespaceOptions NamespaceOptions  `json:"namespace_options,omitzero"`
 }
 
+// Resources are what a pod needs: for itself, and for its containers together.
+// The cgroup they are set in is the caller's; here they are kept to be shown.
+type Resources struct {
+	Overhead  *cgroup.Resources `json:"overhead,omitempty"`
+	Resources *cgroup.Resources `json:"resources,omitempty"`
+}
+
 // Sandbox is one pod's environment as it is now.
 type Sandbox struct {
 	ID        string `json:"id"` // 64 hexadecimal digits
@@ -103,6 +110,9 @@ type Sandbox struct {
 	IPs []string `json:"ips,omitempty"`
 	// CNI is what the plugins answered, for people to look at.
 	CNI json.RawMessage `json:"cni,omitempty"`
+	// Resized is what replaces Overhead and Resources of the config since the pod
+	// was resized; nil when it never was.
+	Resized *Resources `json:"resized,omitempty"`
 	// Attachment is how to detach the pod; nil when there is nothing to detach.
 	Attachment *network.Attachment `json:"attachment,omitempty"`
 }

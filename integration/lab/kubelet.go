@@ -2,6 +2,9 @@
 
 package lab
 
+// podPidsLimit is how many tasks a pod may have, which no worker comes near.
+const podPidsLimit = 512
+
 // kubeletConfig is the configuration of the kubelet: that of an ordinary node
 // with wazelet as its only runtime, but quicker to notice things, and in its own
 // folders.
@@ -34,6 +37,7 @@ func (c *Cluster) kubeletConfig() object {
 		"cgroupRoot":    "/" + c.name,
 		"failCgroupV1":  false,
 		"failSwapOn":    false,
+		"podPidsLimit":  podPidsLimit,
 
 		// A busy disk must not evict the pods of a test, nor collect its images.
 		"evictionHard":                object{},
