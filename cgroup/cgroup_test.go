@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -243,7 +243,7 @@ func TestCPUsAreMovedLive(t *testing.T) {
 	if err := g.Add(a.cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
-	last := strconv.Itoa(runtime.NumCPU() - 1)
+	last := strconv.Itoa(goruntime.NumCPU() - 1)
 	for _, cpus := range []string{last, "0"} {
 		if err := g.Update(cgroup.Resources{CPUSetCPUs: cpus, CPUSetMems: "0"}); err != nil {
 			t.Fatal(err)

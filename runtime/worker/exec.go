@@ -41,7 +41,9 @@ func Exec(ctx context.Context) int {
 	if err != nil {
 		return report(conn, err)
 	}
-	go obey(interrupts)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP)
+	go obey(signals, interrupts)
 	if err := wire.Send(conn, spec.Ready{}); err != nil {
 		return exitSetup
 	}
@@ -136,9 +138,7 @@ const interruptPatience = 100 * time.Millisecond
 
 // obey ends the command on the first signal, such as its terminal's. Interrupts
 // are passed on where the program wants them.
-func obey(interrupts *os.File) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP)
+func obey(signals <-chan os.Signal, interrupts *os.File) {
 	for sig := range signals {
 		if sig == unix.SIGINT && interrupts != nil {
 			_ = interrupts.SetWriteDeadline(time.Now().Add(interruptPatience))

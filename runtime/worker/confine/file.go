@@ -33,7 +33,7 @@ func cloneFile(f *os.File) (detached, error) {
 	}
 	if err == nil {
 		err = d.set(unix.MountAttr{
-			Attr_set:    unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+			Attr_set:    unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV,
 			Propagation: unix.MS_PRIVATE,
 		}, true)
 	}

@@ -43,7 +43,7 @@ func TestImageVolumes(t *testing.T) {
 		"write,/img/x,y: open /img/x: Read-only file system", "write,/img/etc/motd,y: open /img/etc/motd: Read-only file system",
 		"remove,/img/etc/motd: remove /img/etc/motd: Read-only file system",
 		"ls,/part: motd only-lower", "cat,/file: seen", "cat,/one/etc/motd: lower", "write,/one/x,y: open /one/x: Read-only file system",
-		"cat,/again/etc/motd: upper", "ls,/proc: cpuinfo loadavg meminfo net stat uptime version", "cat,/data/below/file: of the node")
+		"cat,/again/etc/motd: upper", "ls,/proc: 1 cpuinfo loadavg meminfo mounts net self stat sys uptime version", "cat,/data/below/file: of the node")
 	if text, _ := os.ReadFile(filepath.Join(lower, "etc/motd")); string(text) != "lower" {
 		t.Errorf("the layer holds %q", text)
 	}
