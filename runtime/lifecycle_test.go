@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
@@ -57,6 +58,19 @@ func TestATrapIs134WithItsText(t *testing.T) {
 		t.Errorf("got %d %q", c.ExitCode, c.Message)
 	}
 	d.logged(c, "unreachable")
+}
+
+// TestACrashOfTheWorkerIsTold in the container's message, with a time.
+func TestACrashOfTheWorkerIsTold(t *testing.T) {
+	d := newDaemon(t)
+	c := d.create(d.pod("crash"), d.pull("pause:1", tiny.Pause("up\n")), nil)
+	d.must(d.containers.Start(t.Context(), c.ID))
+	d.logged(c, "up\n")
+	d.must(unix.Kill(c.Pid, unix.SIGABRT))
+	c = d.ended(c.ID)
+	if c.ExitCode != 134 || c.Reason != runtime.ReasonError || c.Message != "worker crashed: SIGABRT: abort" || c.FinishedAt.Before(c.StartedAt) || c.StartedAt.IsZero() {
+		t.Errorf("got %+v", c)
+	}
 }
 
 func TestStopEndsASpinningGuestAtOnce(t *testing.T) {

@@ -4,11 +4,7 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/containerd/log"
@@ -62,8 +58,11 @@ func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Sta
 // left none, by what the kernel knows.
 func (c *Controller) exitOf(e *entry, status launch.Status) spec.Exit {
 	n := e.container()
-	exit, err := readExit(c.exitFile(n.ID))
+	exit, err := spec.ReadExit(c.exitFile(n.ID))
 	if err == nil {
+		if exit.FinishedAt.IsZero() { // the last words of a worker that crashed
+			exit.FinishedAt = time.Now()
+		}
 		return exit
 	}
 	if n.BootID != c.bootID {
@@ -102,28 +101,4 @@ func (e *entry) forgiveOOM(before uint64) {
 	if kills := e.oomKills(); kills > before && e.container().State.live() {
 		e.commandOOMs.Add(kills - before)
 	}
-}
-
-// readExit reads the exit record a worker wrote.
-func readExit(path string) (spec.Exit, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return spec.Exit{}, spec.ErrNoExit
-	}
-	if err != nil {
-		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, spec.MaxExit))
-	if err != nil {
-		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
-	}
-	if len(raw) == 0 {
-		return spec.Exit{}, spec.ErrNoExit
-	}
-	var exit spec.Exit
-	if err := json.Unmarshal(raw, &exit); err != nil {
-		return spec.Exit{}, fmt.Errorf("exit record: %w", err)
-	}
-	return exit, nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,6 +127,7 @@ func (u user) run(t *testing.T, stdin string, args ...string) result {
 type running struct {
 	cmd    *exec.Cmd
 	stdout io.Reader
+	stderr *bytes.Buffer // to be read after the end
 }
 
 // begin starts `wazelet run` and waits until the guest has printed this.
@@ -134,7 +136,8 @@ func (u user) begin(t *testing.T, first string, args ...string) running {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd := u.command(ctx, append([]string{"run", "--config", u.config}, args...)...)
-	cmd.Stderr = os.Stderr
+	stderr := &bytes.Buffer{}
+	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -144,9 +147,10 @@ func (u user) begin(t *testing.T, first string, args ...string) running {
 	}
 	got := make([]byte, len(first))
 	if _, err := io.ReadFull(stdout, got); err != nil || string(got) != first {
-		t.Fatalf("the guest begins with %q (%v), want %q", got, err, first)
+		err = errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+		t.Fatalf("the guest begins with %q (%v), want %q; standard error:\n%s", got, err, first, stderr)
 	}
-	return running{cmd, stdout}
+	return running{cmd, stdout, stderr}
 }
 
 // end waits for the run and gives its exit code.
@@ -156,6 +160,32 @@ func (r running) end(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return r.cmd.ProcessState.ExitCode()
+}
+
+// worker is the process id of the run's worker: the youngest of its descendants.
+func (r running) worker(t *testing.T) int {
+	t.Helper()
+	pid := r.cmd.Process.Pid
+	for {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var children []string
+		for _, task := range tasks {
+			content, err := os.ReadFile(task)
+			if err != nil {
+				t.Fatal(err)
+			}
+			children = append(children, strings.Fields(string(content))...)
+		}
+		if len(children) == 0 {
+			return pid
+		}
+		if pid, err = strconv.Atoi(children[len(children)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // store is a directory of the user's store.

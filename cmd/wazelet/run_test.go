@@ -125,6 +125,20 @@ func TestASignalEndsTheGuest(t *testing.T) {
 	})
 }
 
+// TestACrashOfTheWorkerIsTold shows its first words, and not that they are no
+// exit record.
+func TestACrashOfTheWorkerIsTold(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		r := u.begin(t, "args: ", guestModule, "args", "sleep,1h")
+		if err := unix.Kill(r.worker(t), unix.SIGABRT); err != nil {
+			t.Fatal(err)
+		}
+		if code := r.end(t); code != 134 || !strings.HasSuffix(r.stderr.String(), "\nwazelet: worker crashed: SIGABRT: abort\n") {
+			t.Errorf("code %d, standard error\n%s", code, r.stderr)
+		}
+	})
+}
+
 func TestTheSecondRunIsFromTheCache(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
 		hello := u.write(t, "hello.wasm", tiny.Hello("hello\n"))

@@ -4,10 +4,8 @@ package foreground
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,9 +20,6 @@ import (
 
 // passedOn are the signals that are the guest's business.
 var passedOn = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
-
-// maxRecord bounds, in bytes, what is read of an exit record.
-const maxRecord = 1 << 20
 
 // process is a run whose worker waits at the gate.
 type process struct {
@@ -84,30 +79,17 @@ func (p *process) pass(sig os.Signal) error {
 }
 
 // result is the code of the exit record. A worker that left none was killed,
-// and its status says how.
+// and its status says how; one that crashed left its last words.
 func (p *process) result(status launch.Status) (int, error) {
-	record, err := p.record()
-	if err == nil {
-		return int(record.Code), nil
-	}
-	if status.Code > signalBase {
+	exit, err := spec.ReadExit(p.run.at(exitFile))
+	switch {
+	case err == nil && exit.FinishedAt.IsZero():
+		return int(exit.Code), errors.New(exit.Message)
+	case err == nil:
+		return int(exit.Code), nil
+	case status.Code > signalBase:
 		return int(status.Code), fmt.Errorf("the worker was ended by signal %d (%s)", status.Code-signalBase, unix.SignalName(syscall.Signal(status.Code-signalBase)))
+	default:
+		return int(status.Code), fmt.Errorf("the worker left no word of how it ended: %w", err)
 	}
-	return int(status.Code), fmt.Errorf("the worker left no exit record: %w", err)
-}
-
-func (p *process) record() (exit spec.Exit, err error) {
-	file, err := os.Open(p.run.at(exitFile))
-	if err != nil {
-		return exit, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxRecord))
-	if err != nil {
-		return exit, err
-	}
-	if len(data) == 0 {
-		return exit, errors.New("it is empty")
-	}
-	return exit, json.Unmarshal(data, &exit)
 }

@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 )
@@ -32,12 +35,31 @@ type Exit struct {
 var ErrNoExit = errors.New("no exit record")
 
 const (
-	// MaxExit bounds what is to be read of an exit file.
-	MaxExit = 64 << 10
+	// maxExit bounds, in bytes, what is read of an exit file. The Go runtime's
+	// last words may be longer; their first line is what is wanted.
+	maxExit = 64 << 10
 	// exitCrash is the code of a worker that failed itself: 128 + SIGABRT.
 	exitCrash  = 134
 	maxMessage = 1024
 )
+
+// ReadExit reads the exit file that a worker had as ExitFD, as ParseExit does. A
+// file that does not exist is ErrNoExit as well.
+func ReadExit(path string) (Exit, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Exit{}, ErrNoExit
+	}
+	if err != nil {
+		return Exit{}, fmt.Errorf("exit record: %w", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxExit))
+	if err != nil {
+		return Exit{}, fmt.Errorf("exit record: %w", err)
+	}
+	return ParseExit(raw)
+}
 
 // ParseExit reads the content of a worker's exit file: its record, nothing
 // (ErrNoExit), or the Go runtime's last words when the worker itself crashed,

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,9 +37,33 @@ func TestParseExit(t *testing.T) {
 	}
 }
 
+func TestReadExit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "exit.json")
+	if exit, err := ReadExit(path); !errors.Is(err, ErrNoExit) {
+		t.Errorf("absent: %+v, %v", exit, err)
+	}
+	for content, code := range map[string]int32{
+		`{"Code":3,"Reason":"Error"}`: 3,
+		// More than is read of a file, as goroutines' stacks may be.
+		"fatal error: x\n" + strings.Repeat("stack\n", maxExit): exitCrash,
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if exit, err := ReadExit(path); err != nil || exit.Code != code {
+			t.Errorf("%.20q: %+v, %v", content, exit, err)
+		}
+	}
+	if exit, err := ReadExit(filepath.Dir(path)); err == nil || errors.Is(err, ErrNoExit) {
+		t.Errorf("a directory: %+v, %v", exit, err)
+	}
+}
+
 func FuzzParseExit(f *testing.F) {
 	f.Add([]byte(`{"Code":1}`))
 	f.Add([]byte("panic: x\n"))
+	f.Add([]byte(`{"Code":137,"Reason":"Error","Message":"x","StartedAt":"2026-01-02T03:04:05Z"}`))
+	f.Add([]byte(`{"Code":1e99}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		exit, err := ParseExit(raw)
 		if err != nil && exit != (Exit{}) {
