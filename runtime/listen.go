@@ -21,7 +21,8 @@ const (
 	// listenAnnotation replaces what the declared ports mean, for all of a pod's
 	// containers, or for one: wazelet.dev/listen.NAME.
 	listenAnnotation = "wazelet.dev/listen"
-	// networkAnnotation set to "none" takes outbound connections from a pod.
+	// networkAnnotation set to "none" takes outbound access from a pod: its
+	// guests may only answer.
 	networkAnnotation = "wazelet.dev/network"
 	// none turns listeners, or the network, off.
 	none = "none"

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -91,6 +93,53 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	})
 	if !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAPodWithoutNetworkMayAnswer datagrams, and send them to nobody else.
+func TestAPodWithoutNetworkMayAnswer(t *testing.T) {
+	d := newDaemon(t)
+	probe, err := guests.Read(guestDir, "probe")
+	d.must(err)
+	img := d.pull("probe:1", probe)
+	for annotation, want := range map[string]string{"": "sent", "none": "Permission denied"} {
+		client, err := net.ListenPacket("udp", "127.0.0.1:0")
+		d.must(err)
+		defer client.Close()
+		stranger, err := net.ListenPacket("udp", "127.0.0.1:0")
+		d.must(err)
+		defer stranger.Close()
+		address := freePort(t)
+		sb, err := d.sandboxes.Create(t.Context(), sandbox.Config{
+			Metadata: sandbox.Metadata{Name: "answer" + annotation, Namespace: "default", UID: "u" + annotation},
+			Network:  sandbox.NetworkNode, Annotations: map[string]string{"wazelet.dev/network": annotation},
+			LogDirectory: t.TempDir(),
+		})
+		d.must(err)
+		c := d.create(sb, img, func(c *runtime.Config) {
+			c.Args = []string{"udp", strconv.Itoa(stranger.LocalAddr().(*net.UDPAddr).Port)}
+			c.Annotations = map[string]string{"wazelet.dev/listen": "udp://" + address}
+		})
+		d.must(d.containers.Start(t.Context(), c.ID))
+		d.logged(c, "ready\n")
+		guest, err := net.ResolveUDPAddr("udp", address)
+		d.must(err)
+		_, err = client.WriteTo([]byte("ping"), guest)
+		d.must(err)
+		answer := make([]byte, 8)
+		d.must(client.SetReadDeadline(time.Now().Add(soon)))
+		n, _, err := client.ReadFrom(answer)
+		if err != nil || string(answer[:n]) != "ping" {
+			t.Errorf("annotation %q: the answer is %q, %v", annotation, answer[:n], err)
+		}
+		if c = d.ended(c.ID); c.ExitCode != 0 {
+			t.Errorf("annotation %q: %+v", annotation, c)
+		}
+		log, err := os.ReadFile(c.LogFile)
+		d.must(err)
+		if lines := strings.Split(string(log), "\n"); len(lines) != 4 || !strings.HasSuffix(lines[1], " "+want) || !strings.HasSuffix(lines[2], " sent") {
+			t.Errorf("annotation %q: the log is\n%s", annotation, log)
+		}
 	}
 }
 

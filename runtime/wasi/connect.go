@@ -116,10 +116,14 @@ func (d *Descriptor) name(trap uintptr) (netip.AddrPort, Errno) {
 	return addr, ESUCCESS
 }
 
-// SendTo sends a datagram to an address.
+// SendTo sends a datagram to an address. EACCES where the socket may only answer and nothing was
+// received from that address lately.
 func (d *Descriptor) SendTo(v *Vectors, addr netip.AddrPort) (int, Errno) {
 	if !addr.IsValid() {
 		return 0, EINVAL
+	}
+	if d.peers != nil && !d.peers.has(addr) {
+		return 0, EACCES
 	}
 	var sa unix.RawSockaddrAny
 	rawSockaddr(addr, &sa)
@@ -135,6 +139,8 @@ func (d *Descriptor) RecvFrom(v *Vectors, flags RecvFlags) (n int, from netip.Ad
 	}
 	if from = addrPort(&sa); !from.IsValid() {
 		from, errno = d.PeerAddr() // the kernel does not say it for streams
+	} else if d.peers != nil {
+		d.peers.add(from)
 	}
 	return n, from, truncated, errno
 }

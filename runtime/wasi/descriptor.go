@@ -46,6 +46,8 @@ type Descriptor struct {
 	listening atomic.Bool
 	// undeclared listeners behave as what the guest turns out to expect: see Accept.
 	undeclared atomic.Bool
+	// peers are set for a datagram socket that may only answer: see Options.AnswersOnly.
+	peers *peers
 	// accepted is set for a connection taken from a listener.
 	accepted *connection
 }

@@ -22,6 +22,9 @@ type Options struct {
 	// Listeners follow the preopens. Where there are any, the guest's environment gets LISTEN_FDS
 	// (their number) and LISTEN_FDNAMES (their names, separated by colons), unless Env sets them.
 	Listeners []Listener
+	// AnswersOnly lets a guest send datagrams from Listeners only to who has lately sent one there:
+	// to any other address SendTo is EACCES. It is for a guest that is to have no other socket.
+	AnswersOnly bool
 	// Collect, when set, is called at the start of every host call that leaves garbage behind. It is
 	// the moment to collect: a guest that computes cannot be stopped for it, a guest in here can.
 	Collect func()

@@ -88,6 +88,9 @@ func (s *System) fill(o *Options) error {
 		if err != nil {
 			return fmt.Errorf("listener %d (%q): %w", i, l.Name, err)
 		}
+		if o.AnswersOnly && d.kind == FileSocketDatagram {
+			d.peers = newPeers()
+		}
 		s.install(d)
 	}
 	return nil

@@ -127,7 +127,7 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 	options := wasi.Options{
 		Args: g.container.Args, Env: g.container.Env,
 		Stdin: g.stdin, Stdout: g.stdout, Stderr: g.stderr,
-		Collect: g.collector.Collect,
+		Collect: g.collector.Collect, AnswersOnly: g.container.NoDialing,
 	}
 	if !g.container.NoDirs {
 		options.Preopens = []wasi.Preopen{{Path: "/", FD: root}}

@@ -44,13 +44,18 @@ var (
 // caller is a guest that imports the functions common to both versions and these.
 func caller(tb testing.TB, versions ...map[string]string) (*wasitest.Caller, *wasi.System) {
 	tb.Helper()
+	return callerWith(tb, wasi.Options{}, versions...)
+}
+
+func callerWith(tb testing.TB, o wasi.Options, versions ...map[string]string) (*wasitest.Caller, *wasi.System) {
+	tb.Helper()
 	var imports []wasitest.Import
 	for _, funcs := range append(versions, common) {
 		for name, params := range funcs {
 			imports = append(imports, wasitest.Import{Module: preview1.ModuleName, Name: name, Params: params})
 		}
 	}
-	s := wasitest.New(tb, wasi.Options{})
+	s := wasitest.New(tb, o)
 	c := wasitest.NewCaller(tb, imports, func(ctx context.Context, r wazero.Runtime) error {
 		compiled, err := r.CompileModule(ctx, wasitest.Assemble(imports))
 		if err != nil {
@@ -244,6 +249,43 @@ func TestDatagramsCarryTheirSender(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAGuestMayOnlyAnswer sends datagrams to who has sent one, and to nobody else.
+func TestAGuestMayOnlyAnswer(t *testing.T) {
+	var conns [3]*net.UDPConn // the guest's, its peer's and a stranger's
+	for i := range conns {
+		var err error
+		if conns[i], err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conns[i].Close() }()
+	}
+	file, err := conns[0].File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	c, _ := callerWith(t, wasi.Options{Listeners: []wasi.Listener{{FD: int(file.Fd())}}, AnswersOnly: true}, version2)
+	const fd = 3
+	c.Expect(wasi.ESUCCESS, fn("fd_fdstat_set_flags"), fd, 0) // it waits
+	c.PutVectors(atIovs, [2]uint32{atData, 4})
+	send := func(want wasi.Errno, to *net.UDPConn) {
+		t.Helper()
+		port := uint64(to.LocalAddr().(*net.UDPAddr).Port)
+		c.Expect(want, fn("sock_send_to"), fd, atIovs, 1, address(c, []byte{127, 0, 0, 1}), port, 0, atResult)
+	}
+	send(wasi.EACCES, conns[1])
+	if _, err := conns[1].WriteTo([]byte("ping"), conns[0].LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	c.Expect(wasi.ESUCCESS, fn("sock_recv_from"), fd, atIovs, 1, address(c, make([]byte, 128)), 0, atResult4, atResult, atResult2)
+	send(wasi.ESUCCESS, conns[1])
+	buf := make([]byte, 8)
+	if n, from, err := conns[1].ReadFrom(buf); err != nil || string(buf[:n]) != "ping" || from.String() != conns[0].LocalAddr().String() {
+		t.Errorf("the answer is %q of %v, %v", buf[:n], from, err)
+	}
+	send(wasi.EACCES, conns[2])
 }
 
 func TestFunctionsWithSuffix(t *testing.T) {

@@ -33,7 +33,8 @@ func Seal() error {
 }
 
 // ForbidDialing leaves the process the sockets it has: it can make no other and
-// connect none. It comes before Seal.
+// connect none. It comes before Seal. Where a datagram goes a filter cannot see:
+// the guest's host decides that (wasi.Options.AnswersOnly).
 func ForbidDialing() error {
 	noAccess := unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES)
 	return install(assemble([]rule{

@@ -84,7 +84,7 @@ type Container struct {
 	HTTP *HTTP
 
 	// NoDialing leaves the guest with Listeners as its only sockets: it can
-	// open and connect no other.
+	// open and connect no other, and send datagrams only as answers.
 	NoDialing bool
 
 	// OOMScoreAdj is the kernel's preference for killing this process when
