@@ -56,7 +56,7 @@ demo: ## Bring up a cluster on Wazelet and run examples/ (as root); CI=true: che
 
 lint: ## Run golangci-lint with the rules of .golangci.yml
 	@$(GO) run $(LAB)/parts -lint >/dev/null
-	@$(PARTS)/golangci-lint run --output.text.print-issued-lines=false ./...
+	@$(PARTS)/golangci-lint run --allow-parallel-runners --output.text.print-issued-lines=false ./...
 
 lint-proof: ## Prove that each lint rule fires on a seeded fault
 	@$(GO) run $(LAB)/parts -lint >/dev/null

@@ -34,6 +34,7 @@ var doors = []struct {
 	{"github.com/tetratelabs/wazero", []string{"runtime/engine", "runtime/wasi", "runtime/component"}, "one place to change engines"},
 	{"github.com/containerd/go-cni", []string{"sandbox/network"}, "CNI is the sandbox's network and nothing else"},
 	{"github.com/containernetworking/", []string{"sandbox/network"}, "CNI is the sandbox's network and nothing else"},
+	{"tags.cncf.io/", []string{"runtime/device"}, "what a device's name means is found out in one place"},
 	{"github.com/containerd/containerd/v2/core/remotes", []string{"imageservice/registry"}, "who talks to registries is one package"},
 	{"github.com/pelletier/go-toml", []string{"config", "integration"}, "configuration is read in one place"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "the command line ends at cmd"},

@@ -48,6 +48,9 @@ type Config struct {
 	// Pulling images and keeping them.
 	Image Image `toml:"image"`
 
+	// Devices that pods are given by name.
+	Device Device `toml:"device"`
+
 	// The process that each container runs in.
 	Worker Worker `toml:"worker"`
 
@@ -110,6 +113,12 @@ type Image struct {
 
 	// A pull is given up when nothing has arrived for this long.
 	ProgressTimeout Duration `toml:"progress_timeout"`
+}
+
+// Device is the table device.
+type Device struct {
+	// Directories of Container Device Interface (CDI) files, which device plugins and drivers write. Of two files that name one device, that of the later directory counts. An empty list turns CDI off.
+	CDIDirs []string `toml:"cdi_dirs"`
 }
 
 // Worker is the table worker.

@@ -27,6 +27,7 @@ func Default() Config {
 			MaxConcurrentDownloads: 3,
 			ProgressTimeout:        Duration(5 * time.Minute),
 		},
+		Device: Device{CDIDirs: []string{"/etc/cdi", "/var/run/cdi"}}, // CDI's own
 		Compiler: Compiler{
 			Memory:      2 << 30,
 			Timeout:     Duration(5 * time.Minute),

@@ -38,6 +38,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf"},
 		Image: Image{Snapshotter: "native", HostsDir: "", MaxConcurrentDownloads: 9,
 			ProgressTimeout: Duration(90 * time.Second)},
+		Device:   Device{CDIDirs: []string{"/srv/cdi"}},
 		Worker:   Worker{Path: "/opt/wazelet-worker"},
 		Compiler: Compiler{Memory: 512 << 20, Timeout: Duration(time.Hour), Parallelism: 2},
 		Handlers: map[string]Handler{"first": {Kind: "wasm"}, "second": {Kind: "wasm"}},

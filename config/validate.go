@@ -39,6 +39,9 @@ func (c Config) Validate() error {
 	v.cgroup(c.Cgroup)
 	v.network(c.Network)
 	v.image(c.Image)
+	for _, dir := range c.Device.CDIDirs {
+		v.absolute("device.cdi_dirs", dir)
+	}
 	v.optionalPath("worker.path", c.Worker.Path)
 	v.compiler(c.Compiler)
 	v.handlers(c.Handlers, c.DefaultHandler)

@@ -39,6 +39,7 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Network.BinDirs = []string{"/a", "b"} }, `network.bin_dirs: "b" is not an absolute path`},
 		{func(c *Config) { c.Network.ConfDir = "" }, `network.conf_dir: "" is not an absolute path`},
 		{func(c *Config) { c.Image.Snapshotter = "zfs" }, `image.snapshotter: "zfs" is not one of overlay, native`},
+		{func(c *Config) { c.Device.CDIDirs = []string{"/a", "b"} }, `device.cdi_dirs: "b" is not an absolute path`},
 		{func(c *Config) { c.Image.HostsDir = "a" }, `image.hosts_dir: "a" is not an absolute path`},
 		{func(c *Config) { c.Image.MaxConcurrentDownloads = 0 }, `image.max_concurrent_downloads: 0 is not between 1 and 1024`},
 		{func(c *Config) { c.Image.ProgressTimeout = 0 }, `image.progress_timeout: "0s" is less than a second; a duration is written with its unit, such as "5m"`},
@@ -67,7 +68,7 @@ func TestAllFindingsAreGiven(t *testing.T) {
 			t.Errorf("%s: no documentation with the finding", finding.Key)
 		}
 	}
-	optional := map[string]bool{"version": true, "image.hosts_dir": true, "worker.path": true}
+	optional := map[string]bool{"version": true, "image.hosts_dir": true, "device.cdi_dirs": true, "worker.path": true}
 	for _, k := range keys() {
 		if !k.table && !strings.Contains(k.path, anyName) && !judged[k.path] && !optional[k.path] {
 			t.Errorf("%s: the empty value was not found", k.path)

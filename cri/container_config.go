@@ -35,6 +35,14 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, err
 	}
+	nodes, err := devices(c.GetDevices())
+	if err != nil {
+		return runtime.Config{}, err
+	}
+	named, err := cdiDevices(c.GetCDIDevices())
+	if err != nil {
+		return runtime.Config{}, err
+	}
 	limits, err := containerResources("config.linux.resources", c.GetLinux().GetResources())
 	if err != nil {
 		return runtime.Config{}, err
@@ -59,6 +67,8 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 		Labels:        c.GetLabels(),
 		Annotations:   c.GetAnnotations(),
 		Mounts:        volumes,
+		Devices:       nodes,
+		CDIDevices:    named,
 		LogPath:       c.GetLogPath(),
 		Resources:     limits,
 		OOMScoreAdj:   int(c.GetLinux().GetResources().GetOomScoreAdj()),
@@ -97,9 +107,6 @@ func validateContainer(c *runtimeapi.ContainerConfig) error {
 		return err
 	}
 	if err := validateLogPath(c.GetLogPath()); err != nil {
-		return err
-	}
-	if err := refuseDevices(c); err != nil {
 		return err
 	}
 	return validateContainerSecurity(c.GetLinux().GetSecurityContext())
@@ -148,16 +155,36 @@ func validateLogPath(path string) error {
 	return nil
 }
 
-// refuseDevices says that devices cannot be had: a guest that was promised one
-// would look for it in vain.
-func refuseDevices(c *runtimeapi.ContainerConfig) error {
-	for i, d := range c.GetDevices() {
-		return invalid(fmt.Sprintf("config.devices[%d]", i), "%s: devices are not supported for Wasm containers", clean(d.GetHostPath(), 256))
+// devices validates and converts the devices of a container.
+func devices(asked []*runtimeapi.Device) ([]runtime.Device, error) {
+	var list []runtime.Device
+	for i, d := range asked {
+		field := fmt.Sprintf("config.devices[%d]", i)
+		if err := requirePath(field+".host_path", d.GetHostPath()); err != nil {
+			return nil, err
+		}
+		if err := requirePath(field+".container_path", d.GetContainerPath()); err != nil {
+			return nil, err
+		}
+		if p := d.GetPermissions(); len(p) > 3 || strings.Trim(p, "rwm") != "" {
+			return nil, invalid(field+".permissions", "%q is not made of r, w and m", clean(p, 16))
+		}
+		list = append(list, runtime.Device{HostPath: d.GetHostPath(), ContainerPath: d.GetContainerPath(), Permissions: d.GetPermissions()})
 	}
-	for i, d := range c.GetCDIDevices() {
-		return invalid(fmt.Sprintf("config.CDI_devices[%d]", i), "%s: devices are not supported for Wasm containers", clean(d.GetName(), 256))
+	return list, nil
+}
+
+// cdiDevices validates the names of devices; what they mean is the runtime's to
+// find.
+func cdiDevices(asked []*runtimeapi.CDIDevice) ([]string, error) {
+	var names []string
+	for i, d := range asked {
+		if err := requireName(fmt.Sprintf("config.CDI_devices[%d].name", i), d.GetName()); err != nil {
+			return nil, err
+		}
+		names = append(names, d.GetName())
 	}
-	return nil
+	return names, nil
 }
 
 // memoryGrowFail reads the pod's annotation on growth past the memory limit.

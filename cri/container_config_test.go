@@ -39,7 +39,9 @@ func TestContainerConfigTakesEveryFieldOver(t *testing.T) {
 			{ContainerPath: "/data/model", ReadOnly: true, Propagation: runtime.PropagationPrivate, Options: []string{"noexec"},
 				Image: imageID, ImageRef: "registry.example/model:v2", ImageSubPath: "weights"},
 		},
-		LogPath: "hello/1.log",
+		Devices:    []runtime.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/fuse", Permissions: "rw"}},
+		CDIDevices: []string{"vendor.example/gpu=0"},
+		LogPath:    "hello/1.log",
 		Resources: cgroup.Resources{
 			CPUShares: 512, CPUQuota: 50000, CPUPeriod: 100000, MemoryLimit: 64 << 20, MemorySwapLimit: 64 << 20,
 			CPUSetCPUs: "0-1", CPUSetMems: "0", Unified: map[string]string{"memory.high": "60000000"},
@@ -96,12 +98,18 @@ func TestContainerConfigRefuses(t *testing.T) {
 		"variable bytes":   {func(c *runtimeapi.ContainerConfig) { c.Envs[0].Value = []byte{0xff} }, []string{"config.envs[0].value", "GREETING", "UTF-8"}},
 		"variable NUL":     {func(c *runtimeapi.ContainerConfig) { c.Envs[0].Value = []byte{0} }, []string{"config.envs[0].value", "NUL"}},
 		"big labels":       {func(c *runtimeapi.ContainerConfig) { c.Labels["x"] = strings.Repeat("x", maxConfig) }, []string{"config: ", "bytes"}},
-		"device": {func(c *runtimeapi.ContainerConfig) {
-			c.Devices = []*runtimeapi.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/fuse"}}
-		}, []string{"config.devices[0]", "/dev/fuse"}},
-		"CDI device": {func(c *runtimeapi.ContainerConfig) {
-			c.CDIDevices = []*runtimeapi.CDIDevice{{Name: "vendor.example/gpu=0"}}
-		}, []string{"config.CDI_devices[0]", "vendor.example/gpu=0"}},
+		"device without a path": {func(c *runtimeapi.ContainerConfig) {
+			c.Devices = []*runtimeapi.Device{{HostPath: "/dev/fuse"}}
+		}, []string{"config.devices[0].container_path", "required"}},
+		"relative device": {func(c *runtimeapi.ContainerConfig) {
+			c.Devices = []*runtimeapi.Device{{HostPath: "dev/fuse", ContainerPath: "/dev/fuse"}}
+		}, []string{"config.devices[0].host_path", "absolute"}},
+		"permissions of a device": {func(c *runtimeapi.ContainerConfig) {
+			c.Devices = []*runtimeapi.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/fuse", Permissions: "rx"}}
+		}, []string{"config.devices[0].permissions", `"rx"`}},
+		"CDI device without a name": {func(c *runtimeapi.ContainerConfig) {
+			c.CDIDevices = []*runtimeapi.CDIDevice{{}}
+		}, []string{"config.CDI_devices[0].name", "required"}},
 		"signal":    {func(c *runtimeapi.ContainerConfig) { c.StopSignal = 99 }, []string{"config.stop_signal", "99"}},
 		"resources": {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.MemoryLimitInBytes = -2 }, []string{"config.linux.resources.memory_limit_in_bytes"}},
 		"oom score": {func(c *runtimeapi.ContainerConfig) { c.Linux.Resources.OomScoreAdj = 1001 }, []string{"oom_score_adj", "1001"}},

@@ -61,6 +61,15 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"mount without source": {create(func(c *runtimeapi.ContainerConfig) {
 			c.Mounts = []*runtimeapi.Mount{{ContainerPath: "/data", HostPath: filepath.Join(n.dir, "absent")}}
 		}), codes.NotFound, filepath.Join(n.dir, "absent")},
+		"device that is not there": {create(func(c *runtimeapi.ContainerConfig) {
+			c.Devices = []*runtimeapi.Device{{HostPath: "/dev/nothing", ContainerPath: "/dev/nothing", Permissions: "rw"}}
+		}), codes.NotFound, "device /dev/nothing: does not exist on the node"},
+		"no device": {create(func(c *runtimeapi.ContainerConfig) {
+			c.Devices = []*runtimeapi.Device{{HostPath: "/etc/passwd", ContainerPath: "/dev/passwd", Permissions: "rw"}}
+		}), codes.InvalidArgument, "device /etc/passwd: is no device"},
+		"CDI device that is not there": {create(func(c *runtimeapi.ContainerConfig) {
+			c.CDIDevices = []*runtimeapi.CDIDevice{{Name: "vendor.example/class=none"}}
+		}), codes.NotFound, "CDI device vendor.example/class=none"},
 		"unknown user": {create(func(c *runtimeapi.ContainerConfig) {
 			c.Linux = &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{RunAsUsername: "nobody-here"}}
 		}), codes.InvalidArgument, "nobody-here"},

@@ -68,6 +68,8 @@ func kubeletContainer() *runtimeapi.ContainerConfig {
 			{ContainerPath: "/data/model", Readonly: true, MountOptions: []string{"noexec"}, ImageSubPath: "weights",
 				Image: &runtimeapi.ImageSpec{Image: imageID, UserSpecifiedImage: "registry.example/model:v2"}},
 		},
+		Devices:     []*runtimeapi.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/fuse", Permissions: "rw"}},
+		CDIDevices:  []*runtimeapi.CDIDevice{{Name: "vendor.example/gpu=0"}},
 		Labels:      map[string]string{"io.kubernetes.container.name": "hello"},
 		Annotations: map[string]string{"io.kubernetes.container.hash": "1a2b", "io.kubernetes.container.restartCount": "1"},
 		LogPath:     "hello/1.log",

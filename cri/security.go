@@ -19,7 +19,7 @@ import (
 // profile of the node's own, an SELinux label or a user namespace would add a
 // wall that is not there, and privileged would take walls away that stay.
 const (
-	whyNotPrivileged = "a Wasm container cannot be privileged: a guest makes no system calls and is given no devices"
+	whyNotPrivileged = "a Wasm container cannot be privileged: a guest makes no system calls, and has no devices but those it is given"
 	whyNoSeccomp     = "a seccomp profile of the node is not applied to Wasm containers, which have a stricter filter of their own; use RuntimeDefault"
 	whyNoAppArmor    = "an AppArmor profile of the node is not applied to Wasm containers; use RuntimeDefault"
 	whyNoSELinux     = "SELinux labels are not applied to Wasm containers"

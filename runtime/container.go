@@ -36,7 +36,9 @@ type Config struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Mounts      []Mount           `json:"mounts,omitempty"`
-	LogPath     string            `json:"log_path,omitempty"` // relative to the sandbox's log directory; "" is no log
+	Devices     []Device          `json:"devices,omitempty"`
+	CDIDevices  []string          `json:"cdi_devices,omitempty"` // VENDOR/CLASS=DEVICE
+	LogPath     string            `json:"log_path,omitempty"`    // relative to the sandbox's log directory; "" is no log
 
 	Resources   cgroup.Resources `json:"resources,omitzero"`
 	OOMScoreAdj int              `json:"oom_score_adj,omitempty"`
@@ -71,6 +73,13 @@ type Mount struct {
 	Image        string `json:"image,omitempty"`
 	ImageRef     string `json:"image_ref,omitempty"`
 	ImageSubPath string `json:"image_sub_path,omitempty"`
+}
+
+// Device brings a device of the host into a container.
+type Device struct {
+	HostPath      string `json:"host_path"`
+	ContainerPath string `json:"container_path"`
+	Permissions   string `json:"permissions,omitempty"` // of "r", "w" and "m"; "" is all
 }
 
 // Propagation says which later mounts cross between host and container, as
@@ -136,7 +145,9 @@ type Container struct {
 	// ImageEnv and ImageDir are the image's environment and working directory, as
 	// they were when the container was made.
 	ImageEnv []string `json:"image_env,omitempty"`
-	ImageDir string   `json:"image_dir,omitempty"`
+	// DeviceEnv is what its devices add (CDI).
+	DeviceEnv []string `json:"device_env,omitempty"`
+	ImageDir  string   `json:"image_dir,omitempty"`
 }
 
 // Exit reasons, as containerd and the kubelet spell them.

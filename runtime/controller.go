@@ -15,6 +15,7 @@ import (
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/device"
 	"github.com/wazelet/wazelet/sandbox"
 )
 
@@ -27,7 +28,8 @@ type Options struct {
 	Images     *imageservice.Service
 	Cgroups    *cgroup.Tree
 	Modules    *Modules
-	Toolbox    Toolbox // the zero value is none
+	Toolbox    Toolbox  // the zero value is none
+	CDIDirs    []string // of CDI files, the winning one last; none turns CDI off
 }
 
 // Controller runs the life of every container of the node. Its methods may be
@@ -42,6 +44,7 @@ type Controller struct {
 	cgroups   *cgroup.Tree
 	modules   *Modules
 	toolbox   toolbox
+	cdi       device.Registry
 
 	store    *store
 	creating singleflight.Group
@@ -69,6 +72,7 @@ func New(o Options) (*Controller, error) {
 		state: o.State, workerPath: o.WorkerPath, bootID: strings.TrimSpace(string(boot)),
 		sandboxes: o.Sandboxes, images: o.Images, cgroups: o.Cgroups, modules: o.Modules,
 		toolbox: toolbox{Toolbox: o.Toolbox, modules: o.Modules},
+		cdi:     device.Registry{Dirs: o.CDIDirs},
 		store:   s,
 	}
 	c.closing, c.close = context.WithCancel(context.Background())

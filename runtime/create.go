@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -68,13 +69,17 @@ func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config 
 	if err != nil {
 		return Container{}, err
 	}
-	e, err := c.newContainer(ctx, sb, img, config)
+	p := parts{sandbox: sb, shared: c.sandboxes.Dir(sb.ID), image: img}
+	if p.devices, err = c.devices(config); err != nil {
+		return Container{}, fmt.Errorf("container %s: %w", config.Name, err)
+	}
+	e, err := c.newContainer(ctx, p, config)
 	if err != nil {
 		return Container{}, fmt.Errorf("container %s: %w", config.Name, err)
 	}
 	ctx = log.WithLogger(ctx, log.G(ctx).WithField("container_id", e.container().ID))
 	var made undo.Stack
-	if err := c.make(ctx, e, sb, img, &made); err != nil {
+	if err := c.make(ctx, e, p, &made); err != nil {
 		return Container{}, errors.Join(err, made.Run(ctx))
 	}
 	made.Release()
@@ -83,7 +88,8 @@ func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config 
 }
 
 // newContainer decides what is known before anything is made.
-func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img imageservice.Image, config Config) (*entry, error) {
+func (c *Controller) newContainer(ctx context.Context, p parts, config Config) (*entry, error) {
+	sb, img := p.sandbox, p.image
 	id, err := newID()
 	if err != nil {
 		return nil, err
@@ -92,13 +98,13 @@ func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img i
 	if config.Mounts, err = c.resolveVolumes(ctx, config.Mounts); err != nil {
 		return nil, err
 	}
-	if err := requirePropagation(config.Mounts); err != nil {
+	if err := requirePropagation(slices.Concat(config.Mounts, deviceMounts(p.devices))); err != nil {
 		return nil, err
 	}
 	n := Container{
 		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
 		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,
-		ImageEnv: img.Env, ImageDir: img.WorkingDir,
+		ImageEnv: img.Env, DeviceEnv: p.devices.Env, ImageDir: img.WorkingDir,
 	}
 	if n.CgroupParent == "" {
 		n.CgroupParent = c.cgroups.PodParent(sb.ID)
@@ -106,29 +112,30 @@ func (c *Controller) newContainer(ctx context.Context, sb sandbox.Sandbox, img i
 	if n.UID, n.GID, n.Groups, err = c.resolveUser(ctx, img, config.User); err != nil {
 		return nil, err
 	}
+	n.Groups = append(n.Groups, p.devices.Groups...)
 	return newEntry(n), nil
 }
 
 // make brings a container into being step by step; each step says how it is
 // taken back.
-func (c *Controller) make(ctx context.Context, e *entry, sb sandbox.Sandbox, img imageservice.Image, made *undo.Stack) error {
-	n := e.container()
+func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Stack) error {
+	n, img := e.container(), p.image
+	p.container = n
 	if err := c.store.add(e); err != nil {
 		return err
 	}
 	made.Push("record", func(context.Context) error { return c.store.remove(e) })
 
-	root, err := c.images.PrepareRoot(ctx, n.ID, img.ID)
-	if err != nil {
+	var err error
+	if p.root, err = c.images.PrepareRoot(ctx, n.ID, img.ID); err != nil {
 		return fmt.Errorf("container %s: root file system: %w", n.Config.Name, err)
 	}
 	made.Push("root file system", func(ctx context.Context) error { return c.images.RemoveRoot(ctx, n.ID) })
 
-	volumes, err := c.imageVolumes(ctx, n)
-	if err != nil {
+	if p.volumes, err = c.imageVolumes(ctx, n); err != nil {
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
-	worker, err := workerSpec(parts{container: n, sandbox: sb, shared: c.sandboxes.Dir(sb.ID), image: img, root: root, volumes: volumes})
+	worker, err := workerSpec(p)
 	if err != nil {
 		return err
 	}
@@ -147,7 +154,7 @@ func (c *Controller) make(ctx context.Context, e *entry, sb sandbox.Sandbox, img
 	})
 
 	options := launch.Options{
-		WorkerPath: c.workerPath, NetNS: sb.NetNS, Cgroup: e.group.Add, Spec: worker,
+		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, Cgroup: e.group.Add, Spec: worker,
 		Log: files.log, Exit: files.exit, Control: files.control, Stdin: files.stdin, Input: files.input,
 	}
 	if img.Kind == imageservice.KindModule {

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"github.com/wazelet/wazelet/runtime/device"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -53,7 +54,7 @@ func (c *Controller) imageVolumes(ctx context.Context, n Container) (map[string]
 
 // containerMounts adds the sandbox's own files to the mounts asked for, unless
 // the pod brings its own in their place, and orders parents before children.
-func containerMounts(asked []Mount, shared string, volumes map[string][]mount.Mount) []spec.Mount {
+func containerMounts(asked []Mount, shared string, volumes map[string][]mount.Mount, nodes []device.Node) []spec.Mount {
 	var mounts []spec.Mount
 	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
 		at := "/etc/" + name
@@ -63,6 +64,9 @@ func containerMounts(asked []Mount, shared string, volumes map[string][]mount.Mo
 	}
 	for _, m := range asked {
 		mounts = append(mounts, workerMount(m, volumes[m.Image]))
+	}
+	for _, n := range nodes {
+		mounts = append(mounts, spec.Mount{Destination: n.ContainerPath, Type: spec.MountDevice, Source: n.HostPath, Access: n.Access})
 	}
 	slices.SortStableFunc(mounts, func(a, b spec.Mount) int {
 		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")
@@ -90,6 +94,38 @@ func fileSystem(mounts []mount.Mount) []spec.Mount {
 		list = append(list, spec.Mount{Destination: "/", Type: m.Type, Source: m.Source, Options: m.Options})
 	}
 	return list
+}
+
+// devices finds what the container's devices are and change.
+func (c *Controller) devices(config Config) (device.Edits, error) {
+	edits, err := c.cdi.Edits(config.CDIDevices)
+	if err != nil {
+		return edits, err
+	}
+	for _, d := range config.Devices {
+		nodes, err := device.Nodes(d.HostPath, d.ContainerPath, d.Permissions)
+		if err != nil {
+			return edits, err
+		}
+		edits.Nodes = append(edits.Nodes, nodes...)
+	}
+	return edits, nil
+}
+
+// deviceMounts are the mounts that devices bring along.
+func deviceMounts(edits device.Edits) []Mount {
+	var mounts []Mount
+	for _, m := range edits.Mounts {
+		propagation := PropagationPrivate
+		if m.Slave {
+			propagation = PropagationSlave
+		}
+		mounts = append(mounts, Mount{
+			ContainerPath: m.ContainerPath, HostPath: m.HostPath, ReadOnly: m.ReadOnly, RecursiveReadOnly: m.Recursive,
+			Propagation: propagation, Options: m.Options,
+		})
+	}
+	return mounts
 }
 
 // requirePropagation refuses a mount that is to show later mounts of the node

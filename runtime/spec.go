@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/device"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/sandbox"
 )
@@ -35,6 +36,7 @@ type parts struct {
 	image     imageservice.Image
 	root      []mount.Mount
 	volumes   map[string][]mount.Mount // the files of images, by id
+	devices   device.Edits
 }
 
 // workerSpec puts the pod's wishes and the image's defaults together.
@@ -77,7 +79,7 @@ func workerSpec(p parts) (spec.Container, error) {
 	}
 	s.Args = args
 	s.Root = fileSystem(p.root)
-	s.Mounts = containerMounts(c.Config.Mounts, p.shared, p.volumes)
+	s.Mounts = containerMounts(slices.Concat(c.Config.Mounts, deviceMounts(p.devices)), p.shared, p.volumes, p.devices.Nodes)
 	var err error
 	if s.NoDialing, err = noDialing(p.sandbox.Annotations); err != nil {
 		return s, err
@@ -118,7 +120,7 @@ func (c Container) memoryMaxPages() uint32 {
 // one.
 func (c Container) environment(hostname string, tty bool) []string {
 	env := slices.Clone(c.ImageEnv)
-	for _, kv := range c.Config.Env {
+	for _, kv := range slices.Concat(c.Config.Env, c.DeviceEnv) {
 		env = setEnv(env, kv)
 	}
 	defaults := []string{"PATH=" + spec.DefaultPath, "HOSTNAME=" + hostname, "PWD=" + c.workingDir()}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/device"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/sandbox"
 )
@@ -113,12 +114,12 @@ func TestMountsOfTheSandboxGiveWayAndParentsComeFirst(t *testing.T) {
 		{ContainerPath: "/data/deep/er", HostPath: "/b"},
 		{ContainerPath: "/data", HostPath: "/a", ReadOnly: true},
 		{ContainerPath: "/etc/hosts/", HostPath: "/kubelet/hosts"},
-	}, "/shared", nil)
+	}, "/shared", nil, []device.Node{{HostPath: "/dev/fuse", ContainerPath: "/data/fuse", Access: "r"}})
 	var order []string
 	for _, m := range got {
 		order = append(order, m.Destination+"="+m.Source)
 	}
-	want := []string{"/data=/a", "/etc/hostname=/shared/hostname", "/etc/resolv.conf=/shared/resolv.conf", "/etc/hosts=/kubelet/hosts", "/data/deep/er=/b"}
+	want := []string{"/data=/a", "/etc/hostname=/shared/hostname", "/etc/resolv.conf=/shared/resolv.conf", "/etc/hosts=/kubelet/hosts", "/data/fuse=/dev/fuse", "/data/deep/er=/b"}
 	if !slices.Equal(order, want) {
 		t.Errorf("got %q, want %q", order, want)
 	}

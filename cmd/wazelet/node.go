@@ -69,6 +69,7 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	n.containers, err = runtime.New(runtime.Options{
 		Root: c.Root, State: c.State, WorkerPath: worker,
 		Sandboxes: n.sandboxes, Images: n.images, Cgroups: cgroups, Modules: modules,
+		CDIDirs: c.Device.CDIDirs,
 	})
 	if err != nil {
 		return nil, errors.Join(err, n.images.Close())

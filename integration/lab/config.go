@@ -39,7 +39,7 @@ const registryPasswd = RegistryUser + ":$2a$05$L9m6lWKSRtB3LC7U566J0e5ikGA4pWHcr
 
 // writeConfigs writes every configuration file below the scratch folder.
 func (c *Cluster) writeConfigs() error {
-	for _, dir := range []string{"home", "log", "run", "wazelet", "pods", "kubelet", "kubelet-pki", "cni/conf.d", "cni/leases", "static", "volumeplugins"} {
+	for _, dir := range []string{"home", "log", "run", "wazelet", "pods", "kubelet", "kubelet-pki", "cni/conf.d", "cni/leases", "static", "volumeplugins", "cdi"} {
 		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
 			return err
 		}
@@ -103,6 +103,8 @@ func (c *Cluster) wazeletConfig() string {
 		fmt.Sprintf("conf_dir = %q", c.path("cni/conf.d")),
 		"[image]",
 		fmt.Sprintf("hosts_dir = %q", c.path("hosts.d")),
+		"[device]",
+		fmt.Sprintf("cdi_dirs = [%q]", c.CDI()),
 		c.options.WazeletConfig,
 		"",
 	}, "\n")

@@ -181,6 +181,9 @@ func (c *Cluster) PodLogs() string { return c.path("pods") }
 // Root returns wazelet's root folder: images, module cache, records.
 func (c *Cluster) Root() string { return c.path("wazelet") }
 
+// CDI returns the folder of wazelet's CDI files.
+func (c *Cluster) CDI() string { return c.path("cdi") }
+
 // State returns wazelet's state folder: network namespaces and sockets.
 func (c *Cluster) State() string { return c.path("run") }
 

@@ -138,6 +138,8 @@ func prepareMount(m spec.Mount) (detached, error) {
 		return prepareBind(m, o)
 	case spec.MountImage:
 		return prepareImage(m, o)
+	case spec.MountDevice:
+		return prepareDevice(m)
 	default:
 		return newMount(m.Type, m.Source, o)
 	}
@@ -158,8 +160,9 @@ func prepareBind(m spec.Mount, o options) (detached, error) {
 	if m.Propagation == spec.PropagationSlave {
 		propagation = unix.MS_SLAVE
 	}
-	// Nothing here is ever executed, so what lies below needs no set-uid bits.
-	below := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID, Propagation: propagation}
+	// Nothing here is ever executed, so what lies below needs no set-uid bits;
+	// and devices are given as such, or not at all.
+	below := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV, Propagation: propagation}
 	if m.RecursiveReadOnly {
 		below.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}

@@ -11,11 +11,12 @@ import (
 )
 
 // setupCapabilities are what a worker needs until it has confined itself: to
-// mount, to open what it mounts, to change its user and its root.
+// mount, to open what it mounts, to make devices of less access, to change its
+// user and its root.
 var setupCapabilities = []uint{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER,
 	unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP,
-	unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE,
+	unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE, unix.CAP_MKNOD,
 }
 
 // onThread runs fn, which starts a process, on a thread that enter has brought

@@ -176,9 +176,10 @@ func (m *ModuleFile) Path() string { return path.Join("/", path.Base(path.Clean(
 // Mount types that the worker makes itself; any other type is a file system
 // the kernel mounts with the given source and options.
 const (
-	MountBind  = "bind"
-	MountTmpfs = "tmpfs"
-	MountImage = "image" // the files of an image, always read-only
+	MountBind   = "bind"
+	MountTmpfs  = "tmpfs"
+	MountImage  = "image"  // the files of an image, always read-only
+	MountDevice = "device" // a device node of the host
 )
 
 // Mount propagation, as the Kubernetes API names it (HostToContainer is
@@ -192,8 +193,8 @@ const (
 // destination is ignored.
 type Mount struct {
 	Destination string // absolute, in the container
-	Type        string // "bind", "tmpfs", "image", "overlay", …
-	Source      string // the host's path for a bind
+	Type        string // "bind", "tmpfs", "image", "device", "overlay", …
+	Source      string // the host's path for a bind or a device
 	Options     []string
 	ReadOnly    bool
 	// RecursiveReadOnly makes every mount below the source read-only as well
@@ -206,6 +207,9 @@ type Mount struct {
 	// that is shown, "" for all. No link leads out of Files.
 	Files   []Mount
 	SubPath string
+
+	// Access is what a MountDevice may be opened for: "r", "w" or "rw".
+	Access string
 }
 
 // Resolved says which file of the root the worker will run. The file itself
