@@ -200,8 +200,22 @@ func TestStatsOfABusyProcess(t *testing.T) {
 	if s.Pids == 0 || s.PageFaults == 0 || s.MemoryRSS < 15<<20 || s.MemoryUsage < 15<<20 || s.Time.Before(before) {
 		t.Errorf("%+v: the process touched 16 MiB", s)
 	}
-	if s.MemoryRSS > s.MemoryUsage || s.MemoryWorkingSet > s.MemoryUsage {
+	if s.MemoryRSS > s.MemoryUsage || s.MemoryWorkingSet > s.MemoryUsage || s.MemoryUsage > s.MemoryDetail.Peak {
 		t.Errorf("parts exceed the whole: %+v", s)
+	}
+	if s.CPUUserNano == 0 || s.Processes != 1 || s.Processes > s.Pids {
+		t.Errorf("one process that computes: %+v", s)
+	}
+	pod, err := tr.Parent(tr.PodParent("pod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := pod.Stats()
+	if err != nil || whole.CPUUsageNano < s.CPUUsageNano || whole.Processes != 1 || whole.MemoryRSS < 15<<20 {
+		t.Errorf("the group above: %+v, %v", whole, err)
+	}
+	if _, err := tr.Parent(tr.PodParent("absent")); !errdefs.IsNotFound(err) {
+		t.Errorf("a group that is not there: %v", err)
 	}
 }
 
@@ -223,13 +237,13 @@ func TestUpdateChangesOnlyWhatIsNamed(t *testing.T) {
 			"cpu.shares": "512", "cpu.cfs_quota_us": "-1",
 		})
 	}
-	if s, err := g.Stats(); err != nil || s.MemoryLimit != 128<<20 {
+	if s, err := g.Stats(); err != nil || s.MemoryLimit != 128<<20 || s.SwapLimit == nil || *s.SwapLimit != 0 || s.PidsLimit != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if err := g.Update(cgroup.Resources{MemoryLimit: -1}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := g.Stats(); err != nil || s.MemoryLimit != 0 {
+	if s, err := g.Stats(); err != nil || s.MemoryLimit != 0 || s.SwapLimit != nil {
 		t.Errorf("without a limit: %d, %v", s.MemoryLimit, err)
 	}
 }

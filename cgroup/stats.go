@@ -3,7 +3,10 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -13,27 +16,63 @@ import (
 // noLimit is above every honest limit and below what the kernel says for none.
 const noLimit = 1 << 62
 
-// Stats is what a group used until Time.
+// Stats is what a group used until Time, with all groups below it.
 type Stats struct {
 	Time time.Time
-	// CPUUsageNano is the CPU time used, in ns.
-	CPUUsageNano uint64
+	// CPUUsageNano is the CPU time used, in ns; CPUUserNano and CPUSystemNano
+	// are its parts, which the kernel measures less exactly.
+	CPUUsageNano, CPUUserNano, CPUSystemNano uint64
+	// Throttling is what the CPU quota cost.
+	Throttling Throttling
 	// MemoryUsage is all memory charged to the group, in bytes, page cache
 	// included; MemoryWorkingSet is what of it cannot easily be given back, as
 	// cAdvisor counts it: usage without inactive file pages. The kubelet evicts by it.
 	MemoryUsage, MemoryWorkingSet uint64
 	// MemoryRSS is anonymous memory in bytes.
 	MemoryRSS uint64
+	// MemoryDetail says more of where the memory went.
+	MemoryDetail MemoryDetail
 	// PageFaults and MajorPageFaults count since the group was made.
 	PageFaults, MajorPageFaults uint64
 	// MemoryLimit is in bytes; 0 is no limit.
 	MemoryLimit uint64
 	// SwapUsage is in bytes, without memory.
 	SwapUsage uint64
-	// Pids is the number of tasks.
-	Pids uint64
+	// SwapLimit is in bytes, without memory; nil is no limit, or one that the
+	// kernel does not account for.
+	SwapLimit *uint64
+	// Processes are the processes, Pids all tasks: the threads. PidsLimit bounds
+	// Pids; 0 is no limit.
+	Processes, Pids, PidsLimit uint64
+	// Hugepages are by page size, such as "2MB".
+	Hugepages map[string]Hugepages
+	// Devices are the block devices that were read and written.
+	Devices []DeviceIO
 	// The pressure of cgroup v2; nil where the kernel does not tell.
 	CPUPressure, MemoryPressure, IOPressure *Pressure
+}
+
+// Throttling counts the periods of a CPU quota: all, those in which the group
+// had to wait, and for how long in ns.
+type Throttling struct{ Periods, Throttled, Nano uint64 }
+
+// MemoryDetail is in bytes: pages of files, those of them that are mapped,
+// recently used and not, what the kernel uses for the group, and the most there
+// was at once.
+type MemoryDetail struct {
+	Cache, MappedFile, ActiveFile, InactiveFile, Kernel, Peak uint64
+	// LimitHits counts how often the limit was reached.
+	LimitHits uint64
+}
+
+// Hugepages is in bytes: now, and the most there was at once; v2 does not tell that.
+type Hugepages struct{ Usage, Peak uint64 }
+
+// DeviceIO is what passed between a group and one block device.
+type DeviceIO struct {
+	Major, Minor          uint64
+	ReadBytes, WriteBytes uint64
+	Reads, Writes         uint64 // operations
 }
 
 // Pressure is how long tasks waited for a resource: some of them, or all at once.
@@ -50,42 +89,130 @@ type PressureTime struct {
 func (g *Group) Stats() (Stats, error) {
 	now := time.Now()
 	raw, err := g.manager.GetStats()
+	processes, pidsErr := g.pids()
 	// Files of a group that is gone read as zero or not at all.
 	if !g.exists() {
 		return Stats{}, fmt.Errorf("cgroup %s: %w", g.path, errdefs.ErrNotFound)
 	}
-	if err != nil {
+	if err = errors.Join(err, pidsErr); err != nil {
 		return Stats{}, fmt.Errorf("cgroup %s: %w", g.path, err)
 	}
-	s := fromLibrary(raw, cgroups.IsCgroup2UnifiedMode())
-	s.Time = now
+	unified := cgroups.IsCgroup2UnifiedMode()
+	s := fromLibrary(raw, unified)
+	s.Time, s.Processes = now, uint64(len(processes))
+	if unified {
+		s.MemoryDetail.LimitHits = g.limitHits()
+	}
 	return s, nil
+}
+
+// Processes lists the processes of the group and of groups below it; none when
+// the group is gone.
+func (g *Group) Processes() ([]int, error) { return g.pids() }
+
+// limitHits is v2's counter of a memory limit that was reached; 0 where there is
+// no memory controller.
+func (g *Group) limitHits() uint64 {
+	events, err := cgroups.ReadFile(g.dir(), "memory.events")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(events) {
+		if value, ok := strings.CutPrefix(line, "max "); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(value), 10, 64) // the kernel's own number
+			return n
+		}
+	}
+	return 0
 }
 
 func fromLibrary(raw *cgroups.Stats, unified bool) Stats {
 	memory := &raw.MemoryStats
 	s := Stats{
-		CPUUsageNano:   raw.CpuStats.CpuUsage.TotalUsage,
+		CPUUsageNano:  raw.CpuStats.CpuUsage.TotalUsage,
+		CPUUserNano:   raw.CpuStats.CpuUsage.UsageInUsermode,
+		CPUSystemNano: raw.CpuStats.CpuUsage.UsageInKernelmode,
+		Throttling: Throttling{
+			Periods: raw.CpuStats.ThrottlingData.Periods, Throttled: raw.CpuStats.ThrottlingData.ThrottledPeriods,
+			Nano: raw.CpuStats.ThrottlingData.ThrottledTime,
+		},
 		MemoryUsage:    memory.Usage.Usage,
-		MemoryLimit:    memory.Usage.Limit,
+		MemoryLimit:    limit(memory.Usage.Limit),
 		SwapUsage:      subtract(memory.SwapUsage.Usage, memory.Usage.Usage),
 		Pids:           raw.PidsStats.Current,
+		PidsLimit:      limit(raw.PidsStats.Limit),
+		Devices:        devices(raw.BlkioStats),
 		CPUPressure:    pressure(raw.CpuStats.PSI),
 		MemoryPressure: pressure(memory.PSI),
 		IOPressure:     pressure(raw.BlkioStats.PSI),
 	}
-	if s.MemoryLimit >= noLimit {
-		s.MemoryLimit = 0
+	if both := limit(memory.SwapUsage.Limit); both > 0 {
+		swap := subtract(both, memory.Usage.Limit)
+		s.SwapLimit = &swap
 	}
-	prefix, rss := "total_", "total_rss"
+	prefix, rss, mapped := "total_", "total_rss", "total_mapped_file"
+	s.MemoryDetail = MemoryDetail{
+		Cache: memory.Stats["total_cache"], Kernel: memory.KernelUsage.Usage,
+		Peak: memory.Usage.MaxUsage, LimitHits: memory.Usage.Failcnt,
+	}
 	if unified {
-		prefix, rss = "", "anon"
+		prefix, rss, mapped = "", "anon", "file_mapped"
+		s.MemoryDetail.Cache, s.MemoryDetail.Kernel = memory.Stats["file"], memory.Stats["kernel"]
 	}
 	s.MemoryRSS = memory.Stats[rss]
+	s.MemoryDetail.MappedFile = memory.Stats[mapped]
+	s.MemoryDetail.ActiveFile = memory.Stats[prefix+"active_file"]
+	s.MemoryDetail.InactiveFile = memory.Stats[prefix+"inactive_file"]
 	s.PageFaults = memory.Stats[prefix+"pgfault"]
 	s.MajorPageFaults = memory.Stats[prefix+"pgmajfault"]
-	s.MemoryWorkingSet = subtract(s.MemoryUsage, memory.Stats[prefix+"inactive_file"])
+	s.MemoryWorkingSet = subtract(s.MemoryUsage, s.MemoryDetail.InactiveFile)
+	for size, h := range raw.HugetlbStats {
+		if s.Hugepages == nil {
+			s.Hugepages = map[string]Hugepages{}
+		}
+		s.Hugepages[size] = Hugepages{Usage: h.Usage, Peak: h.MaxUsage}
+	}
 	return s
+}
+
+// limit is a limit as the kernel tells it, 0 for none.
+func limit(v uint64) uint64 {
+	if v >= noLimit {
+		return 0
+	}
+	return v
+}
+
+// devices brings the counters of one device together. v1 counts "Total" and
+// more beside the two that v2 has.
+func devices(raw cgroups.BlkioStats) []DeviceIO {
+	var list []DeviceIO
+	find := func(e cgroups.BlkioStatEntry) *DeviceIO {
+		for i := range list {
+			if list[i].Major == e.Major && list[i].Minor == e.Minor {
+				return &list[i]
+			}
+		}
+		list = append(list, DeviceIO{Major: e.Major, Minor: e.Minor})
+		return &list[len(list)-1]
+	}
+	for _, e := range raw.IoServiceBytesRecursive {
+		switch strings.ToLower(e.Op) {
+		case "read":
+			find(e).ReadBytes += e.Value
+		case "write":
+			find(e).WriteBytes += e.Value
+		}
+	}
+	for _, e := range raw.IoServicedRecursive {
+		switch strings.ToLower(e.Op) {
+		case "read":
+			find(e).Reads += e.Value
+		case "write":
+			find(e).Writes += e.Value
+		}
+	}
+	return list
 }
 
 // subtract is a-b, or 0: the two are read one after the other.

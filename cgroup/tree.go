@@ -95,6 +95,35 @@ func (t *Tree) RemovePodParent(sandboxID string) error {
 	return nil
 }
 
+// Parent finds the group that the containers of a pod lie in, whoever made it.
+// It is errdefs.ErrNotFound when it is gone.
+func (t *Tree) Parent(parent string) (*Group, error) {
+	c := &cgroups.Cgroup{Path: path.Clean("/" + parent)}
+	if t.driver == Systemd {
+		name := path.Base(parent)
+		above, _, nested := cutLast(strings.TrimSuffix(name, sliceSuffix), "-")
+		if !nested {
+			above = "-"
+		}
+		c = &cgroups.Cgroup{Parent: above + sliceSuffix, Name: name}
+	}
+	g, err := t.open(c)
+	if err != nil {
+		return nil, err
+	}
+	if !g.exists() {
+		return nil, fmt.Errorf("cgroup %s: %w", g.path, errdefs.ErrNotFound)
+	}
+	return g, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
 func (t *Tree) podParent(sandboxID string) (*Group, error) {
 	if err := validateName(sandboxID); err != nil {
 		return nil, err

@@ -91,8 +91,7 @@ func (n *testNode) status(id string) *runtimeapi.ContainerStatus {
 	return resp.GetStatus()
 }
 
-// awaitExit waits for a container's end. CRI has no event to wait for that is
-// served yet, so this asks as the kubelet does.
+// awaitExit waits for a container's end, asking as the kubelet does.
 func (n *testNode) awaitExit(id string) *runtimeapi.ContainerStatus {
 	n.t.Helper()
 	return n.await(id, func(s *runtimeapi.ContainerStatus) bool {

@@ -16,7 +16,6 @@ import (
 // whatever the handler: a request that names a handler must name a known one.
 type imageService struct {
 	runtimeapi.UnsafeImageServiceServer
-	imageStreamService
 
 	handlers handlers
 	images   *imageservice.Service

@@ -236,7 +236,8 @@ func TestAPodHasTheAddressesOfItsNetwork(t *testing.T) {
 	}
 	stats, err := n.runtime.PodSandboxStats(ctx, id)
 	must(t, err)
-	if u := stats.GetLinux().GetNetwork(); u.GetTimestamp() == 0 || len(u.GetInterfaces()) != 0 {
+	// A kubelet reads the main interface without looking whether there is one.
+	if u := stats.GetLinux().GetNetwork(); u != nil {
 		t.Errorf("network use of a pod with nothing but a loopback: %v", u)
 	}
 	must(t, n.runtime.StopPodSandbox(ctx, id))

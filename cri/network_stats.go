@@ -4,6 +4,7 @@ package cri
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -15,8 +16,9 @@ import (
 // defaultInterface is the name CNI gives a pod's first interface.
 const defaultInterface = "eth0"
 
-// networkUsage reads the counters of the interfaces in a network namespace.
-func networkUsage(path string) (*runtimeapi.NetworkUsage, error) {
+// networkInterfaces reads the interfaces in a network namespace and their
+// counters. The loopback is no network.
+func networkInterfaces(path string) ([]*netlink.LinkAttrs, error) {
 	ns, err := netns.GetFromPath(path)
 	if err != nil {
 		return nil, fmt.Errorf("network namespace %s: %w", path, err)
@@ -33,25 +35,28 @@ func networkUsage(path string) (*runtimeapi.NetworkUsage, error) {
 	}
 	attrs := make([]*netlink.LinkAttrs, 0, len(links))
 	for _, l := range links {
-		attrs = append(attrs, l.Attrs())
+		if a := l.Attrs(); a.Name != "lo" && a.Statistics != nil {
+			attrs = append(attrs, a)
+		}
 	}
-	return interfaceUsage(attrs, time.Now()), nil
+	return attrs, nil
 }
 
-// interfaceUsage sorts the pod's main interface from the others; the loopback
-// is no network.
+// interfaceUsage sorts the pod's main interface from the others. Without any it
+// is nil: the kubelet relies on there being a main one.
 func interfaceUsage(links []*netlink.LinkAttrs, at time.Time) *runtimeapi.NetworkUsage {
+	if len(links) == 0 {
+		return nil
+	}
+	main := max(0, slices.IndexFunc(links, func(l *netlink.LinkAttrs) bool { return l.Name == defaultInterface }))
 	usage := &runtimeapi.NetworkUsage{Timestamp: at.UnixNano()}
-	for _, l := range links {
-		if l.Name == "lo" || l.Statistics == nil {
-			continue
-		}
+	for i, l := range links {
 		one := &runtimeapi.NetworkInterfaceUsage{
 			Name:    clean(l.Name, maxName),
 			RxBytes: counter(l.Statistics.RxBytes), RxErrors: counter(l.Statistics.RxErrors),
 			TxBytes: counter(l.Statistics.TxBytes), TxErrors: counter(l.Statistics.TxErrors),
 		}
-		if l.Name == defaultInterface {
+		if i == main {
 			usage.DefaultInterface = one
 		} else {
 			usage.Interfaces = append(usage.Interfaces, one)

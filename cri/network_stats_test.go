@@ -27,7 +27,7 @@ func TestInterfaceUsageTellsTheMainInterfaceFromTheOthers(t *testing.T) {
 		}
 	}
 	got := interfaceUsage([]*netlink.LinkAttrs{
-		link("lo", 9, 9), link("net1", 3, 4), link("eth0", 1, 2), {Name: "bare"},
+		link("net1", 3, 4), link("eth0", 1, 2),
 	}, time.Unix(5, 0))
 	want := &runtimeapi.NetworkUsage{
 		Timestamp: 5_000000000, DefaultInterface: usage("eth0", 1, 2),
@@ -35,6 +35,13 @@ func TestInterfaceUsageTellsTheMainInterfaceFromTheOthers(t *testing.T) {
 	}
 	if !proto.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	// The kubelet reads the main interface without looking whether there is one.
+	if got := interfaceUsage([]*netlink.LinkAttrs{link("net1", 3, 4)}, time.Unix(5, 0)); got.GetDefaultInterface().GetName() != "net1" || got.GetInterfaces() != nil {
+		t.Errorf("an only interface: %v", got)
+	}
+	if got := interfaceUsage(nil, time.Unix(5, 0)); got != nil {
+		t.Errorf("no interface: %v", got)
 	}
 }
 
@@ -47,10 +54,11 @@ func TestNetworkUsageReadsTheCountersOfANamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer before.Close()
-	got, err := networkUsage(path)
+	links, err := networkInterfaces(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := interfaceUsage(links, time.Now())
 	if got.GetTimestamp() <= 0 {
 		t.Errorf("timestamp %d", got.GetTimestamp())
 	}
@@ -71,7 +79,7 @@ func TestNetworkUsageReadsTheCountersOfANamespace(t *testing.T) {
 }
 
 func TestNetworkUsageOfAnAbsentNamespaceIsAnError(t *testing.T) {
-	if _, err := networkUsage(filepath.Join(t.TempDir(), "gone")); err == nil {
+	if _, err := networkInterfaces(filepath.Join(t.TempDir(), "gone")); err == nil {
 		t.Error("no error")
 	}
 }

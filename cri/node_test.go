@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	internalapi "k8s.io/cri-api/pkg/apis"
 	criclient "k8s.io/cri-client/pkg"
 	"k8s.io/klog/v2"
@@ -43,8 +44,10 @@ type testNode struct {
 	push     image.Registry
 	log      *logBuffer
 
-	runtime internalapi.RuntimeService
-	images  internalapi.ImageManagerService
+	containers *runtime.Controller
+	conn       *grpc.ClientConn
+	runtime    internalapi.RuntimeService
+	images     internalapi.ImageManagerService
 }
 
 // worker builds the worker binary, once and only when a test wants it.
@@ -117,8 +120,7 @@ func newNode(t *testing.T) *testNode {
 		Handlers: []string{"wasm"}, DefaultHandler: "wasm", CgroupDriver: cgroups.Driver(),
 		Info: map[string]any{"config": map[string]string{"root": root}},
 	}).Register)
-	n.log = logs
-	// Streaming lists are asked for, so that the client's way back is tested.
+	n.containers, n.conn, n.log = containers, conn, logs
 	n.runtime, err = criclient.NewRemoteRuntimeServiceBuilder().
 		WithEndpoint(conn.Target()).WithConnectionTimeout(time.Minute).WithUseStreaming(true).Build(t.Context())
 	must(t, err)

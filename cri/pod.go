@@ -63,8 +63,8 @@ func (s podService) RemovePodSandbox(ctx context.Context, r *runtimeapi.RemovePo
 }
 
 // PodSandboxStatus shows one pod. The container statuses and the timestamp of
-// the response belong to evented PLEG and stay empty without it: a timestamp
-// would tell the kubelet that the (absent) statuses are complete.
+// the response stay empty: with a timestamp, a kubelet with evented PLEG would
+// take the statuses for those of all sandboxes of the pod and ask for no others.
 func (s podService) PodSandboxStatus(_ context.Context, r *runtimeapi.PodSandboxStatusRequest) (*runtimeapi.PodSandboxStatusResponse, error) {
 	sb, err := shownSandbox(s.sandboxes, r.GetPodSandboxId())
 	if err != nil {

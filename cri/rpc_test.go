@@ -27,21 +27,14 @@ var (
 		"ContainerStats", "ListContainerStats", "PodSandboxStats", "ListPodSandboxStats",
 		"Version", "Status", "RuntimeConfig", "UpdateRuntimeConfig",
 		"ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo",
+		"GetContainerEvents", "ListMetricDescriptors", "ListPodSandboxMetrics", "StreamPodSandboxMetrics",
+		"StreamPodSandboxes", "StreamContainers", "StreamContainerStats", "StreamPodSandboxStats", "StreamImages",
 	}
 	// notServed says how the kubelet takes Unimplemented.
 	notServed = map[string]string{
-		"CheckpointContainer":     "only the caller of the kubelet's checkpoint endpoint sees it",
-		"CheckpointPod":           "no kubelet calls it",
-		"RestorePod":              "no kubelet calls it",
-		"GetContainerEvents":      "evented PLEG gives up and lists",
-		"ListMetricDescriptors":   "/metrics/cadvisor has no pod metrics from CRI",
-		"ListPodSandboxMetrics":   "likewise",
-		"StreamPodSandboxes":      "falls back to the unary list for good",
-		"StreamContainers":        "likewise",
-		"StreamContainerStats":    "likewise",
-		"StreamPodSandboxStats":   "likewise",
-		"StreamPodSandboxMetrics": "likewise",
-		"StreamImages":            "likewise",
+		"CheckpointContainer": "only the caller of the kubelet's checkpoint endpoint sees it",
+		"CheckpointPod":       "no kubelet calls it",
+		"RestorePod":          "no kubelet calls it",
 	}
 )
 

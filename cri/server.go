@@ -42,10 +42,12 @@ type Server struct {
 // New makes the endpoint. It holds no state of its own.
 func New(o Options) *Server {
 	h := newHandlers(o.Handlers, o.DefaultHandler)
+	containers := containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images}
 	return &Server{
 		runtime: &runtimeService{
 			podService:         podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
-			containerService:   containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
+			containerService:   containers,
+			eventService:       eventService{containers: containers},
 			portForwardService: portForwardService{sandboxes: o.Sandboxes, streams: o.Streams},
 			commandService:     commandService{runtime: o.Runtime, streams: o.Streams},
 			statsService:       statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
@@ -78,5 +80,4 @@ type runtimeService struct {
 	commandService
 	checkpointService
 	eventService
-	listStreamService
 }

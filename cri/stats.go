@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"github.com/vishvananda/netlink"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/imageservice"
@@ -111,18 +112,35 @@ func (s statsService) measureAll(ctx context.Context, wanted func(runtime.Contai
 	return all
 }
 
-// measurePod adds up a pod's containers and reads its network's counters.
+// measurePod measures a pod, its containers and its network.
 func (s statsService) measurePod(ctx context.Context, sb sandbox.Sandbox) *runtimeapi.PodSandboxStats {
 	containers := s.measureAll(ctx, func(c runtime.Container) bool { return c.SandboxID == sb.ID })
-	stats := podStats(sb, containers, time.Now())
-	if sb.NetNS == "" || sb.State != sandbox.StateReady {
+	stats := podStats(sb, s.whole(ctx, sb, containers), containers)
+	stats.Linux.Network = interfaceUsage(s.interfaces(ctx, sb), time.Now())
+	return stats
+}
+
+// whole is what a pod uses: by its cgroup, where containers that have ended are
+// still counted, or else the sum of its containers.
+func (s statsService) whole(ctx context.Context, sb sandbox.Sandbox, containers []measurement) runtime.SandboxStats {
+	stats, err := s.runtime.SandboxStats(ctx, sb.ID)
+	if err == nil {
 		return stats
 	}
-	network, err := networkUsage(sb.NetNS)
+	if !errdefs.IsNotFound(err) {
+		log.G(ctx).WithError(err).WithField("sandbox_id", sb.ID).Warn("pod's cgroup not measured")
+	}
+	return sumOf(containers, time.Now())
+}
+
+// interfaces reads the counters of a pod's own network.
+func (s statsService) interfaces(ctx context.Context, sb sandbox.Sandbox) []*netlink.LinkAttrs {
+	if sb.NetNS == "" || sb.State != sandbox.StateReady {
+		return nil
+	}
+	links, err := networkInterfaces(sb.NetNS)
 	if err != nil {
 		log.G(ctx).WithError(err).WithField("sandbox_id", sb.ID).Warn("network not measured")
-		return stats
 	}
-	stats.Linux.Network = network
-	return stats
+	return links
 }

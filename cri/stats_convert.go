@@ -8,6 +8,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
 )
 
@@ -21,19 +22,11 @@ func (m measurement) containerStats() *runtimeapi.ContainerStats {
 			Id: m.container.ID, Metadata: containerMetadata(m.container),
 			Labels: m.container.Config.Labels, Annotations: m.container.Config.Annotations,
 		},
-		// The kubelet computes the rate from two readings of the counter.
-		Cpu: &runtimeapi.CpuUsage{Timestamp: at, UsageCoreNanoSeconds: counter(m.stats.CPUUsageNano), Psi: pressure(m.stats.CPUPressure)},
-		Memory: &runtimeapi.MemoryUsage{
-			Timestamp:       at,
-			WorkingSetBytes: counter(m.stats.MemoryWorkingSet),
-			UsageBytes:      counter(m.stats.MemoryUsage),
-			RssBytes:        counter(m.stats.MemoryRSS),
-			PageFaults:      counter(m.stats.PageFaults),
-			MajorPageFaults: counter(m.stats.MajorPageFaults),
-			AvailableBytes:  available(m.stats.MemoryLimit, m.stats.MemoryWorkingSet),
-			Psi:             pressure(m.stats.MemoryPressure),
+		Cpu:    cpuUsage(at, m.stats.Stats, m.stats.CPURate),
+		Memory: memoryUsage(at, m.stats.Stats),
+		Swap: &runtimeapi.SwapUsage{
+			Timestamp: at, SwapUsageBytes: counter(m.stats.SwapUsage), SwapAvailableBytes: swapAvailable(m.stats.Stats),
 		},
-		Swap: &runtimeapi.SwapUsage{Timestamp: at, SwapUsageBytes: counter(m.stats.SwapUsage)},
 		WritableLayer: &runtimeapi.FilesystemUsage{
 			Timestamp:  m.at.UnixNano(),
 			FsId:       &runtimeapi.FilesystemIdentifier{Mountpoint: m.mountpoint},
@@ -42,6 +35,37 @@ func (m measurement) containerStats() *runtimeapi.ContainerStats {
 		},
 		Io: ioUsage(at, m.stats.IOPressure),
 	}
+}
+
+// cpuUsage has no rate before the second reading; the kubelet then makes its
+// own.
+func cpuUsage(at int64, s cgroup.Stats, rate *uint64) *runtimeapi.CpuUsage {
+	usage := &runtimeapi.CpuUsage{Timestamp: at, UsageCoreNanoSeconds: counter(s.CPUUsageNano), Psi: pressure(s.CPUPressure)}
+	if rate != nil {
+		usage.UsageNanoCores = counter(*rate)
+	}
+	return usage
+}
+
+func memoryUsage(at int64, s cgroup.Stats) *runtimeapi.MemoryUsage {
+	return &runtimeapi.MemoryUsage{
+		Timestamp:       at,
+		WorkingSetBytes: counter(s.MemoryWorkingSet),
+		UsageBytes:      counter(s.MemoryUsage),
+		RssBytes:        counter(s.MemoryRSS),
+		PageFaults:      counter(s.PageFaults),
+		MajorPageFaults: counter(s.MajorPageFaults),
+		AvailableBytes:  available(s.MemoryLimit, s.MemoryWorkingSet),
+		Psi:             pressure(s.MemoryPressure),
+	}
+}
+
+// swapAvailable is nil without a limit on swap.
+func swapAvailable(s cgroup.Stats) *runtimeapi.UInt64Value {
+	if s.SwapLimit == nil {
+		return nil
+	}
+	return counter(*s.SwapLimit - min(s.SwapUsage, *s.SwapLimit))
 }
 
 // timestamp is when the cgroup was read; it must be later than 0.
@@ -82,20 +106,11 @@ func available(limit, used uint64) *runtimeapi.UInt64Value {
 	return counter(limit - min(used, limit))
 }
 
-// podStats adds up what the containers of a pod use: nothing of a Wasm pod
-// runs outside them.
-func podStats(sb sandbox.Sandbox, containers []measurement, at time.Time) *runtimeapi.PodSandboxStats {
-	now := at.UnixNano()
-	var cpu, workingSet, usage, rss, faults, majorFaults, pids uint64
+// podStats is a pod as the stats RPCs show it.
+func podStats(sb sandbox.Sandbox, pod runtime.SandboxStats, containers []measurement) *runtimeapi.PodSandboxStats {
+	at := pod.Time.UnixNano()
 	list := make([]*runtimeapi.ContainerStats, 0, len(containers))
 	for _, m := range containers {
-		cpu += m.stats.CPUUsageNano
-		workingSet += m.stats.MemoryWorkingSet
-		usage += m.stats.MemoryUsage
-		rss += m.stats.MemoryRSS
-		faults += m.stats.PageFaults
-		majorFaults += m.stats.MajorPageFaults
-		pids += m.stats.Pids
 		list = append(list, m.containerStats())
 	}
 	return &runtimeapi.PodSandboxStats{
@@ -103,13 +118,32 @@ func podStats(sb sandbox.Sandbox, containers []measurement, at time.Time) *runti
 			Id: sb.ID, Metadata: sandboxMetadata(sb.Metadata), Labels: sb.Labels, Annotations: sb.Annotations,
 		},
 		Linux: &runtimeapi.LinuxPodSandboxStats{
-			Cpu: &runtimeapi.CpuUsage{Timestamp: now, UsageCoreNanoSeconds: counter(cpu)},
-			Memory: &runtimeapi.MemoryUsage{
-				Timestamp: now, WorkingSetBytes: counter(workingSet), UsageBytes: counter(usage),
-				RssBytes: counter(rss), PageFaults: counter(faults), MajorPageFaults: counter(majorFaults),
-			},
-			Process:    &runtimeapi.ProcessUsage{Timestamp: now, ProcessCount: counter(pids)},
+			Cpu:        cpuUsage(at, pod.Stats, pod.CPURate),
+			Memory:     memoryUsage(at, pod.Stats),
+			Process:    &runtimeapi.ProcessUsage{Timestamp: at, ProcessCount: counter(pod.Processes)},
 			Containers: list,
+			Io:         ioUsage(at, pod.IOPressure),
 		},
 	}
+}
+
+// sumOf adds up what the containers of a pod use, which is all that runs of it.
+// Pressure cannot be added, and a rate only where every container has one.
+func sumOf(containers []measurement, at time.Time) runtime.SandboxStats {
+	sum := runtime.SandboxStats{Stats: cgroup.Stats{Time: at}, CPURate: new(uint64)}
+	for _, m := range containers {
+		sum.CPUUsageNano += m.stats.CPUUsageNano
+		sum.MemoryWorkingSet += m.stats.MemoryWorkingSet
+		sum.MemoryUsage += m.stats.MemoryUsage
+		sum.MemoryRSS += m.stats.MemoryRSS
+		sum.PageFaults += m.stats.PageFaults
+		sum.MajorPageFaults += m.stats.MajorPageFaults
+		sum.Processes += m.stats.Processes
+		if m.stats.CPURate == nil {
+			sum.CPURate = nil
+		} else if sum.CPURate != nil {
+			*sum.CPURate += *m.stats.CPURate
+		}
+	}
+	return sum
 }

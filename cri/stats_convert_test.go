@@ -15,13 +15,14 @@ import (
 
 func measured(t *testing.T) measurement {
 	t.Helper()
+	rate, swap := uint64(5), uint64(20)
 	return measurement{
 		container: madeContainer(t), mountpoint: "/var/lib/wazelet", at: time.Unix(20, 0),
 		stats: runtime.Stats{
-			WritableBytes: 4096, WritableInodes: 3,
+			WritableBytes: 4096, WritableInodes: 3, CPURate: &rate,
 			Stats: cgroup.Stats{
 				Time: time.Unix(10, 5), CPUUsageNano: 123, MemoryUsage: 900, MemoryWorkingSet: 700, MemoryRSS: 600,
-				PageFaults: 50, MajorPageFaults: 2, MemoryLimit: 1000, SwapUsage: 11, Pids: 4,
+				PageFaults: 50, MajorPageFaults: 2, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &swap, Pids: 4, Processes: 1,
 				CPUPressure: &cgroup.Pressure{
 					Some: cgroup.PressureTime{Avg10: 1.5, Avg60: 2.5, Avg300: 3.5, Total: 7},
 					Full: cgroup.PressureTime{Total: 1},
@@ -40,7 +41,7 @@ func TestContainerStatsTakeEveryMeasureOver(t *testing.T) {
 			Id: "c0de", Metadata: asked.Metadata, Labels: asked.Labels, Annotations: asked.Annotations,
 		},
 		Cpu: &runtimeapi.CpuUsage{
-			Timestamp: at, UsageCoreNanoSeconds: counter(123),
+			Timestamp: at, UsageCoreNanoSeconds: counter(123), UsageNanoCores: counter(5),
 			Psi: &runtimeapi.PsiStats{
 				Some: &runtimeapi.PsiData{Total: 7000, Avg10: 1.5, Avg60: 2.5, Avg300: 3.5}, // µs to ns
 				Full: &runtimeapi.PsiData{Total: 1000},
@@ -50,7 +51,7 @@ func TestContainerStatsTakeEveryMeasureOver(t *testing.T) {
 			Timestamp: at, UsageBytes: counter(900), WorkingSetBytes: counter(700), RssBytes: counter(600),
 			PageFaults: counter(50), MajorPageFaults: counter(2), AvailableBytes: counter(300),
 		},
-		Swap: &runtimeapi.SwapUsage{Timestamp: at, SwapUsageBytes: counter(11)},
+		Swap: &runtimeapi.SwapUsage{Timestamp: at, SwapUsageBytes: counter(11), SwapAvailableBytes: counter(9)},
 		WritableLayer: &runtimeapi.FilesystemUsage{
 			Timestamp: 20_000000000, FsId: &runtimeapi.FilesystemIdentifier{Mountpoint: "/var/lib/wazelet"},
 			UsedBytes: counter(4096), InodesUsed: counter(3),
@@ -66,7 +67,7 @@ func TestContainerStatsTakeEveryMeasureOver(t *testing.T) {
 
 func TestStatsOfAContainerWithoutProcessHaveATime(t *testing.T) {
 	m := measured(t)
-	m.stats.Stats = cgroup.Stats{}
+	m.stats.Stats, m.stats.CPURate = cgroup.Stats{}, nil
 	got := m.containerStats()
 	for name, at := range map[string]int64{
 		"cpu": got.Cpu.Timestamp, "memory": got.Memory.Timestamp, "writable layer": got.WritableLayer.Timestamp,
@@ -77,6 +78,9 @@ func TestStatsOfAContainerWithoutProcessHaveATime(t *testing.T) {
 	}
 	if got.Memory.AvailableBytes != nil {
 		t.Errorf("available %v without a limit", got.Memory.AvailableBytes)
+	}
+	if got.Cpu.UsageNanoCores != nil || got.Swap.SwapAvailableBytes != nil {
+		t.Errorf("a rate or a limit that nobody knows: %v, %v", got.Cpu, got.Swap)
 	}
 	if got.Io != nil || got.Cpu.Psi != nil {
 		t.Error("pressure where the kernel tells none")
@@ -93,7 +97,7 @@ func TestAvailableMemoryIsNeverNegative(t *testing.T) {
 
 func TestPodStatsAddUpContainers(t *testing.T) {
 	m := measured(t)
-	got := podStats(madePod(t), []measurement{m, m}, time.Unix(30, 0))
+	got := podStats(madePod(t), sumOf([]measurement{m, m}, time.Unix(30, 0)), []measurement{m, m})
 	linux := got.GetLinux()
 	if got.GetAttributes().GetId() != "5a6d" || got.GetAttributes().GetMetadata().GetUid() != "6b1c" {
 		t.Errorf("attributes %v", got.GetAttributes())
@@ -105,10 +109,10 @@ func TestPodStatsAddUpContainers(t *testing.T) {
 		got  *runtimeapi.UInt64Value
 		want uint64
 	}{
-		"cpu": {linux.Cpu.UsageCoreNanoSeconds, 246}, "usage": {linux.Memory.UsageBytes, 1800},
+		"cpu": {linux.Cpu.UsageCoreNanoSeconds, 246}, "rate": {linux.Cpu.UsageNanoCores, 10}, "usage": {linux.Memory.UsageBytes, 1800},
 		"working set": {linux.Memory.WorkingSetBytes, 1400}, "rss": {linux.Memory.RssBytes, 1200},
 		"faults": {linux.Memory.PageFaults, 100}, "major": {linux.Memory.MajorPageFaults, 4},
-		"processes": {linux.Process.ProcessCount, 8},
+		"processes": {linux.Process.ProcessCount, 2},
 	} {
 		if tt.got.GetValue() != tt.want {
 			t.Errorf("%s: %d, want %d", name, tt.got.GetValue(), tt.want)
@@ -118,5 +122,17 @@ func TestPodStatsAddUpContainers(t *testing.T) {
 		if at != 30_000000000 {
 			t.Errorf("%s: timestamp %d", name, at)
 		}
+	}
+}
+
+func TestSumOfNothing(t *testing.T) {
+	got := podStats(madePod(t), sumOf(nil, time.Unix(30, 0)), nil).GetLinux()
+	if got.GetCpu().GetUsageCoreNanoSeconds() == nil || got.GetMemory().GetWorkingSetBytes() == nil || got.GetProcess().GetProcessCount() == nil {
+		t.Errorf("a pod without containers uses nothing, and not an unknown amount: %v", got)
+	}
+	unknown := measured(t)
+	unknown.stats.CPURate = nil
+	if sum := sumOf([]measurement{measured(t), unknown}, time.Now()); sum.CPURate != nil {
+		t.Errorf("the rate of a pod is %d, but that of a container is not known", *sum.CPURate)
 	}
 }

@@ -4,6 +4,8 @@ package integration_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -20,10 +22,7 @@ import (
 // unimplemented are the methods that this release does not have. The kubelet gets
 // along without them; their list only ever becomes shorter.
 var unimplemented = []protoreflect.Name{
-	"Attach", "CheckpointContainer", "CheckpointPod", "Exec", "ExecSync", "GetContainerEvents",
-	"ListMetricDescriptors", "ListPodSandboxMetrics", "RestorePod",
-	"StreamContainerStats", "StreamContainers", "StreamImages",
-	"StreamPodSandboxMetrics", "StreamPodSandboxStats", "StreamPodSandboxes",
+	"Attach", "CheckpointContainer", "CheckpointPod", "Exec", "ExecSync", "RestorePod",
 }
 
 // TestEveryRPC calls every method of CRI with an empty request. Each must answer
@@ -85,7 +84,10 @@ func (n *node) call(method protoreflect.MethodDescriptor) error {
 	if err := stream.CloseSend(); err != nil {
 		return err
 	}
-	return stream.RecvMsg(out)
+	if err := stream.RecvMsg(out); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil // an empty list
 }
 
 func (n *node) message(descriptor protoreflect.MessageDescriptor) proto.Message {

@@ -47,6 +47,8 @@ type Controller struct {
 	cdi       device.Registry
 
 	store    *store
+	events   *bus
+	rates    rates
 	creating singleflight.Group
 
 	// watchers are told to end by Close; workers go on without them.
@@ -73,15 +75,18 @@ func New(o Options) (*Controller, error) {
 		sandboxes: o.Sandboxes, images: o.Images, cgroups: o.Cgroups, modules: o.Modules,
 		toolbox: toolbox{Toolbox: o.Toolbox, modules: o.Modules},
 		cdi:     device.Registry{Dirs: o.CDIDirs},
-		store:   s,
+		store:   s, events: newBus(),
 	}
 	c.closing, c.close = context.WithCancel(context.Background())
+	s.changed, s.removed = c.containerChanged, c.containerRemoved
+	c.sandboxes.OnChange(c.sandboxChanged)
 	return c, nil
 }
 
-// Close ends the watching of workers and waits for it. The workers go on, and
+// Close ends subscriptions and the watching of workers, and waits for it. The workers go on, and
 // the next daemon finds them.
 func (c *Controller) Close() {
+	c.EndSubscriptions()
 	c.close()
 	c.watchers.Wait()
 }

@@ -28,6 +28,7 @@ func (c *Controller) Recover(ctx context.Context) error {
 		}
 	}
 	c.removeStranded(ctx)
+	c.events.endRecovery()
 	return c.removeOrphans(ctx)
 }
 

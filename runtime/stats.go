@@ -13,11 +13,15 @@ import (
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
+	"github.com/wazelet/wazelet/sandbox"
 )
 
 // Stats is what a container uses now.
 type Stats struct {
 	cgroup.Stats
+	// CPURate is the CPU time used in ns per second, over the last seconds; nil
+	// until it has been measured twice.
+	CPURate *uint64
 	// WritableBytes and WritableInodes are what it has written over its image.
 	WritableBytes  int64
 	WritableInodes int64
@@ -44,7 +48,56 @@ func (c *Controller) Stats(ctx context.Context, id string) (Stats, error) {
 		}
 		return Stats{}, fmt.Errorf("container %s: %w", n.ID, err)
 	}
+	s.CPURate = c.rates.of(n.ID, s.Time, s.CPUUsageNano)
 	return s, nil
+}
+
+// SandboxStats is what all of a pod uses now, as its cgroup tells.
+type SandboxStats struct {
+	cgroup.Stats
+	CPURate *uint64 // as in Stats
+}
+
+// SandboxStats measures a pod by its own cgroup, in which what ended containers
+// used is still counted. It is ErrNotFound when the pod has none to itself.
+func (c *Controller) SandboxStats(_ context.Context, id string) (SandboxStats, error) {
+	sb, err := c.sandboxes.Get(id)
+	if err != nil {
+		return SandboxStats{}, err
+	}
+	parent := c.parentOf(sb)
+	for _, other := range c.sandboxes.List() {
+		if other.ID != sb.ID && other.CgroupParent == parent {
+			return SandboxStats{}, fmt.Errorf("sandbox %s: shares its cgroup %s with sandbox %s: %w", sb.ID, parent, other.ID, errdefs.ErrNotFound)
+		}
+	}
+	group, err := c.cgroups.Parent(parent)
+	if err != nil {
+		return SandboxStats{}, fmt.Errorf("sandbox %s: %w", sb.ID, err)
+	}
+	stats, err := group.Stats()
+	if err != nil {
+		return SandboxStats{}, fmt.Errorf("sandbox %s: %w", sb.ID, err)
+	}
+	return SandboxStats{
+		Stats:   stats,
+		CPURate: c.rates.of(sb.ID, stats.Time, stats.CPUUsageNano),
+	}, nil
+}
+
+// parentOf names the cgroup that the containers of a sandbox lie in.
+func (c *Controller) parentOf(sb sandbox.Sandbox) string {
+	return first(sb.CgroupParent, c.cgroups.PodParent(sb.ID))
+}
+
+// SandboxCgroup is the path of a pod's cgroup in its hierarchies; "" when it is
+// gone.
+func (c *Controller) SandboxCgroup(sb sandbox.Sandbox) string {
+	group, err := c.cgroups.Parent(c.parentOf(sb))
+	if err != nil {
+		return ""
+	}
+	return group.Path()
 }
 
 // UpdateResources changes a live container's limits in place: change makes the

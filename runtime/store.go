@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -56,6 +57,10 @@ func (e *entry) container() Container { return *e.status.Load() }
 // records for the next daemon.
 type store struct {
 	records *record.Store[Container]
+	// changed is told of each step of a container, in order, and removed of its
+	// end. They must not wait for anything.
+	changed func(was, is Container)
+	removed func(gone Container)
 
 	mu    sync.RWMutex
 	byID  map[string]*entry
@@ -101,9 +106,10 @@ func (s *store) remove(e *entry) error {
 		return fmt.Errorf("container %s: record: %w", c.ID, err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.byID, c.ID)
 	delete(s.byKey, c.Config.key(c.SandboxID))
+	s.mu.Unlock()
+	s.removed(c)
 	return nil
 }
 
@@ -119,8 +125,31 @@ func (s *store) update(e *entry, change func(*Container) error) (Container, erro
 	if err := s.records.Put(next.ID, next); err != nil {
 		return e.container(), fmt.Errorf("container %s: record: %w", next.ID, err)
 	}
-	e.status.Store(&next)
+	s.show(e, next)
 	return next, nil
+}
+
+// amend is update for what must be seen even if it cannot be written down.
+func (s *store) amend(e *entry, change func(*Container) error) (Container, error) {
+	e.write.Lock()
+	defer e.write.Unlock()
+	next := e.container()
+	if err := change(&next); err != nil {
+		return e.container(), err
+	}
+	err := s.records.Put(next.ID, next)
+	if err != nil {
+		err = fmt.Errorf("container %s: record: %w", next.ID, err)
+	}
+	s.show(e, next)
+	return next, err
+}
+
+// show makes a status the present one; the caller holds e.write.
+func (s *store) show(e *entry, next Container) {
+	was := e.container()
+	e.status.Store(&next)
+	s.changed(was, next)
 }
 
 // get finds a container by its id or an unambiguous prefix of it.
@@ -177,6 +206,23 @@ func (s *store) ofSandbox(sandboxID string) []*entry {
 	return slices.DeleteFunc(s.all(), func(e *entry) bool {
 		return e.status.Load().SandboxID != sandboxID
 	})
+}
+
+// containersOf lists the containers of one sandbox as they are now, oldest
+// first; those whose Create is not done are not shown.
+func (s *store) containersOf(sandboxID string) []Container {
+	var list []Container
+	s.mu.RLock()
+	for _, e := range s.byID {
+		if c := e.status.Load(); c.SandboxID == sandboxID && c.State != StateCreating {
+			list = append(list, *c)
+		}
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(list, func(a, b Container) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return list
 }
 
 // load reads the records of the daemon before; those that cannot be read are

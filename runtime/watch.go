@@ -29,7 +29,7 @@ func (c *Controller) watch(ctx context.Context, e *entry) {
 // recordExit writes down how a container ended and lets go of its cgroup.
 func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Status) {
 	exit := c.exitOf(e, status)
-	n, err := c.store.update(e, func(n *Container) error {
+	n, err := c.store.amend(e, func(n *Container) error {
 		n.ExitCode, n.Reason, n.Message = exit.Code, exit.Reason, exit.Message
 		n.FinishedAt, n.Pid, n.PidStart = exit.FinishedAt, 0, 0
 		if n.StartedAt.IsZero() {
@@ -38,8 +38,8 @@ func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Sta
 		return n.moveTo(StateExited)
 	})
 	if err != nil {
-		// The status in memory is shown all the same: the kubelet must see the
-		// end; a later daemon reads it from the exit record again.
+		// The end is shown all the same: the kubelet must see it; a later daemon
+		// reads it from the exit record again.
 		log.G(ctx).WithError(err).Error("exit is not in the container's record")
 	}
 	close(e.exited)

@@ -45,6 +45,7 @@ type Controller struct {
 	records *record.Store[Sandbox]
 
 	store   *store
+	changed func(Sandbox)
 	flights singleflight.Group
 
 	mu      sync.Mutex // orders Close and the start of operations
@@ -75,10 +76,16 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		state: o.State, etc: "/etc", bootID: strings.TrimSpace(string(boot)),
 		network: o.Network, cgroups: o.Cgroups, records: records, store: newStore(),
+		changed: func(Sandbox) {},
 	}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
+
+// OnChange has f called after each change of a sandbox's state, in order for
+// each sandbox; one that has been removed has no state. f must not wait for
+// anything. It is set once, before [Controller.Recover].
+func (c *Controller) OnChange(f func(Sandbox)) { c.changed = f }
 
 // Close ends the operations under way, a Create by rolling it back, and waits
 // for them. Sandboxes live on. Later operations are errdefs.ErrUnavailable.

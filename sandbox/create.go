@@ -71,6 +71,7 @@ func (c *Controller) create(ctx context.Context, config Config) (Sandbox, error)
 		return Sandbox{}, fmt.Errorf("sandbox %s: %w", config.Metadata, errors.Join(err, c.rollBack(ctx, sb, &made)))
 	}
 	c.store.publish(ready)
+	c.changed(ready)
 	return ready, nil
 }
 

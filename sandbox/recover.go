@@ -78,6 +78,7 @@ func (c *Controller) recoverOne(ctx context.Context, sb Sandbox) {
 			logger = logger.WithError(err)
 		}
 		c.store.publish(sb)
+		c.changed(sb)
 		logger.WithField("reason", reason).Warn("sandbox is not ready any more")
 	default:
 		sb.State = StateNotReady

@@ -66,6 +66,7 @@ func (c *Controller) stop(ctx context.Context, sb Sandbox) (Sandbox, error) {
 		if err := c.update(sb); err != nil {
 			return sb, err
 		}
+		c.changed(sb)
 	}
 	if sb.NetNS == "" {
 		return sb, nil
@@ -94,6 +95,7 @@ func (c *Controller) remove(ctx context.Context, sb Sandbox) (Sandbox, error) {
 		return sb, err
 	}
 	c.store.remove(gone)
+	c.changed(gone)
 	return gone, nil
 }
 

@@ -80,6 +80,7 @@ func serve(ctx context.Context, c config.Config) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	defer stopServer(ctx, server)
+	defer n.containers.EndSubscriptions() // a stream of events never ends by itself
 
 	if err := n.recover(ctx); err != nil {
 		return err

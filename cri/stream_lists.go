@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// A list that is streamed is the same list as the unary one, made by the same
+// code and sent in parts: it has no bound but the node's own, where a list in
+// one message ends at maxMessage.
+const (
+	// maxPart bounds the items of one part, maxPartBytes their size. The
+	// largest single item is a little over maxConfig, so that a part stays far
+	// below maxMessage.
+	maxPart      = 1000
+	maxPartBytes = 4 << 20
+)
+
+// sendParts sends items in parts. An empty list is an empty stream.
+func sendParts[T proto.Message](items []T, send func([]T) error) error {
+	first, size := 0, 0
+	for i, item := range items {
+		next := proto.Size(item)
+		if i > first && (i-first == maxPart || size+next > maxPartBytes) {
+			if err := send(items[first:i]); err != nil {
+				return err
+			}
+			first, size = i, 0
+		}
+		size += next
+	}
+	if first == len(items) {
+		return nil
+	}
+	return send(items[first:])
+}
+
+// StreamPodSandboxes lists the pods that match, in parts.
+func (s podService) StreamPodSandboxes(r *runtimeapi.StreamPodSandboxesRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxesResponse]) error {
+	list, err := s.ListPodSandbox(stream.Context(), &runtimeapi.ListPodSandboxRequest{Filter: r.GetFilter()})
+	if err != nil {
+		return err
+	}
+	return sendParts(list.GetItems(), func(part []*runtimeapi.PodSandbox) error {
+		return stream.Send(&runtimeapi.StreamPodSandboxesResponse{PodSandboxes: part})
+	})
+}
+
+// StreamContainers lists the containers that match, in parts.
+func (s containerService) StreamContainers(r *runtimeapi.StreamContainersRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamContainersResponse]) error {
+	list, err := s.ListContainers(stream.Context(), &runtimeapi.ListContainersRequest{Filter: r.GetFilter()})
+	if err != nil {
+		return err
+	}
+	return sendParts(list.GetContainers(), func(part []*runtimeapi.Container) error {
+		return stream.Send(&runtimeapi.StreamContainersResponse{Containers: part})
+	})
+}
+
+// StreamContainerStats measures the running containers that match, in parts.
+func (s statsService) StreamContainerStats(r *runtimeapi.StreamContainerStatsRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamContainerStatsResponse]) error {
+	list, err := s.ListContainerStats(stream.Context(), &runtimeapi.ListContainerStatsRequest{Filter: r.GetFilter()})
+	if err != nil {
+		return err
+	}
+	return sendParts(list.GetStats(), func(part []*runtimeapi.ContainerStats) error {
+		return stream.Send(&runtimeapi.StreamContainerStatsResponse{ContainerStats: part})
+	})
+}
+
+// StreamPodSandboxStats measures the ready pods that match, in parts.
+func (s statsService) StreamPodSandboxStats(r *runtimeapi.StreamPodSandboxStatsRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxStatsResponse]) error {
+	list, err := s.ListPodSandboxStats(stream.Context(), &runtimeapi.ListPodSandboxStatsRequest{Filter: r.GetFilter()})
+	if err != nil {
+		return err
+	}
+	return sendParts(list.GetStats(), func(part []*runtimeapi.PodSandboxStats) error {
+		return stream.Send(&runtimeapi.StreamPodSandboxStatsResponse{PodSandboxStats: part})
+	})
+}
+
+// StreamImages lists the images that match, in parts.
+func (s *imageService) StreamImages(r *runtimeapi.StreamImagesRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamImagesResponse]) error {
+	list, err := s.ListImages(stream.Context(), &runtimeapi.ListImagesRequest{Filter: r.GetFilter()})
+	if err != nil {
+		return err
+	}
+	return sendParts(list.GetImages(), func(part []*runtimeapi.Image) error {
+		return stream.Send(&runtimeapi.StreamImagesResponse{Images: part})
+	})
+}
