@@ -159,8 +159,8 @@ func TestContainerConfigRefuses(t *testing.T) {
 		"masked path":   {func(c *runtimeapi.ContainerConfig) { security(c).MaskedPaths = []string{"proc"} }, []string{"masked_paths[0]"}},
 		"readonly path": {func(c *runtimeapi.ContainerConfig) { security(c).ReadonlyPaths = []string{""} }, []string{"readonly_paths[0]"}},
 		"seccomp": {func(c *runtimeapi.ContainerConfig) {
-			security(c).Seccomp.ProfileType = runtimeapi.SecurityProfile_Localhost
-		}, []string{"seccomp", "RuntimeDefault"}},
+			security(c).Seccomp.ProfileType, security(c).Seccomp.LocalhostRef = runtimeapi.SecurityProfile_Localhost, "own.json"
+		}, []string{"seccomp.localhost_ref", "own.json", "absolute"}},
 		"seccomp type": {func(c *runtimeapi.ContainerConfig) { security(c).Seccomp.ProfileType = 9 }, []string{"seccomp.profile_type", "9"}},
 		"deprecated apparmor": {func(c *runtimeapi.ContainerConfig) {
 			security(c).ApparmorProfile = "localhost/p" //nolint:staticcheck // the deprecated field is the case
@@ -216,6 +216,32 @@ func TestGraceIsBoundedAndNeverNegative(t *testing.T) {
 	for seconds, want := range map[int64]string{-1: "0s", 0: "0s", 2: "2s", 1 << 62: "8760h0m0s"} {
 		if got := grace(seconds).String(); got != want {
 			t.Errorf("%d: %s, want %s", seconds, got, want)
+		}
+	}
+}
+
+func TestSeccompProfileOfTheNode(t *testing.T) {
+	localhost := &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_Localhost, LocalhostRef: "/var/lib/kubelet/seccomp/own.json"}
+	for name, tt := range map[string]struct {
+		change func(*runtimeapi.LinuxContainerSecurityContext)
+		want   string
+	}{
+		"none": {func(sc *runtimeapi.LinuxContainerSecurityContext) { sc.Seccomp = nil }, ""},
+		"runtime default": {func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp.ProfileType = runtimeapi.SecurityProfile_RuntimeDefault
+		}, ""},
+		"localhost": {func(sc *runtimeapi.LinuxContainerSecurityContext) { sc.Seccomp = localhost }, "/var/lib/kubelet/seccomp/own.json"},
+		"deprecated field": {func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp, sc.SeccompProfilePath = nil, "localhost//old.json" //nolint:staticcheck // the deprecated field is the case
+		}, "/old.json"},
+		"deprecated default": {func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp, sc.SeccompProfilePath = nil, "runtime/default" //nolint:staticcheck // likewise
+		}, ""},
+	} {
+		c := kubeletContainer()
+		tt.change(c.Linux.SecurityContext)
+		if got, err := containerConfig(c); err != nil || got.SeccompProfile != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, got.SeccompProfile, err, tt.want)
 		}
 	}
 }

@@ -89,10 +89,10 @@ func TestSandboxConfigRefuses(t *testing.T) {
 		}, []string{"namespace_options.network"}},
 		"unknown mode": {func(p *runtimeapi.PodSandboxConfig) { linux(p).NamespaceOptions.Pid = 7 }, []string{"namespace_options.pid", "7"}},
 		"seccomp": {func(p *runtimeapi.PodSandboxConfig) {
-			linux(p).Seccomp = &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_Localhost, LocalhostRef: "/p"}
-		}, []string{"seccomp", "RuntimeDefault"}},
+			linux(p).Seccomp = &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_Localhost, LocalhostRef: "p.json"}
+		}, []string{"seccomp.localhost_ref", "absolute"}},
 		"deprecated seccomp": {func(p *runtimeapi.PodSandboxConfig) {
-			linux(p).SeccompProfilePath = "localhost//p" //nolint:staticcheck // the deprecated field is the case
+			linux(p).Seccomp, linux(p).SeccompProfilePath = nil, "localhost/p" //nolint:staticcheck // the deprecated field is the case
 		}, []string{"seccomp_profile_path"}},
 		"apparmor": {func(p *runtimeapi.PodSandboxConfig) {
 			linux(p).Apparmor = &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_Localhost, LocalhostRef: "p"}

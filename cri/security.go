@@ -15,12 +15,11 @@ import (
 // Why the refusals below are what they are: every worker runs without
 // capabilities, with no_new_privs and under a seccomp filter of its own, and a
 // Wasm guest cannot make system calls at all. So capabilities, no_new_privs,
-// seccomp RuntimeDefault and Unconfined change nothing and are accepted. A
-// profile of the node's own, an SELinux label or a user namespace would add a
-// wall that is not there, and privileged would take walls away that stay.
+// seccomp RuntimeDefault and Unconfined change nothing and are accepted; a
+// seccomp profile of the node is a further filter. Privileged would take walls
+// away that stay.
 const (
 	whyNotPrivileged = "a Wasm container cannot be privileged: a guest makes no system calls, and has no devices but those it is given"
-	whyNoSeccomp     = "a seccomp profile of the node is not applied to Wasm containers, which have a stricter filter of their own; use RuntimeDefault"
 	whyNoAppArmor    = "an AppArmor profile of the node is not applied to Wasm containers; use RuntimeDefault"
 	whyNoSELinux     = "SELinux labels are not applied to Wasm containers"
 )
@@ -77,15 +76,11 @@ type profiles struct {
 }
 
 func validateProfiles(field string, p profiles) error {
-	if err := validateProfile(field+".seccomp", p.seccomp, whyNoSeccomp); err != nil {
+	if _, err := seccompProfile(field, p.seccomp, p.seccompPath); err != nil {
 		return err
 	}
 	if err := validateProfile(field+".apparmor", p.apparmor, whyNoAppArmor); err != nil {
 		return err
-	}
-	const localhost = "localhost/"
-	if strings.HasPrefix(p.seccompPath, localhost) {
-		return invalid(field+".seccomp_profile_path", "%s", whyNoSeccomp)
 	}
 	if strings.HasPrefix(p.apparmorPath, localhost) {
 		return invalid(field+".apparmor_profile", "%s", whyNoAppArmor)
@@ -105,6 +100,25 @@ func validateProfile(field string, p *runtimeapi.SecurityProfile, why string) er
 	default:
 		return invalid(field+".profile_type", "%d is not a profile type", p.GetProfileType())
 	}
+}
+
+// localhost marks a profile of the node in the deprecated fields.
+const localhost = "localhost/"
+
+// seccompProfile is the path of the node's profile that is asked for, "" when
+// the worker's own filter is enough. The present field wins.
+func seccompProfile(field string, p *runtimeapi.SecurityProfile, deprecated string) (string, error) {
+	if p == nil {
+		path, ok := strings.CutPrefix(deprecated, localhost)
+		if !ok {
+			return "", nil
+		}
+		return path, requirePath(field+".seccomp_profile_path", path)
+	}
+	if p.GetProfileType() != runtimeapi.SecurityProfile_Localhost {
+		return "", validateProfile(field+".seccomp", p, "")
+	}
+	return p.GetLocalhostRef(), requirePath(field+".seccomp.localhost_ref", p.GetLocalhostRef())
 }
 
 // user converts whom a container runs as, by the rules of

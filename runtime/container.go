@@ -43,7 +43,10 @@ type Config struct {
 	Resources   cgroup.Resources `json:"resources,omitzero"`
 	OOMScoreAdj int              `json:"oom_score_adj,omitempty"`
 
-	User           User     `json:"user,omitzero"`
+	User User `json:"user,omitzero"`
+	// SeccompProfile is a profile of the node, an absolute path, on top of the
+	// filter that every worker has; "" for none.
+	SeccompProfile string   `json:"seccomp_profile,omitempty"`
 	ReadOnlyRoot   bool     `json:"read_only_root,omitempty"`
 	MaskedPaths    []string `json:"masked_paths,omitempty"`
 	ReadonlyPaths  []string `json:"readonly_paths,omitempty"`

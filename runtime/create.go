@@ -146,6 +146,13 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	defer files.close()
 	made.Push("state directory", func(context.Context) error { return os.RemoveAll(c.dir(n.ID)) })
 
+	if err := c.keepProfile(n); err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+	}
+	if worker.Seccomp, err = c.filter(n); err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+	}
+
 	if e.group, err = c.cgroups.Create(n.CgroupParent, n.ID, n.Config.Resources); err != nil {
 		return fmt.Errorf("container %s: cgroup: %w", n.Config.Name, err)
 	}

@@ -140,6 +140,9 @@ func (c *Controller) execOptions(e *entry, command Command, pipes *plumbing) (la
 	if o.Spec.NoDialing, err = noDialing(sb.Annotations); err != nil {
 		return o, err
 	}
+	if o.Spec.Seccomp, err = c.filter(n); err != nil {
+		return o, err
+	}
 	if command.TTY {
 		o.Stdin, err = pipes.terminal(command.Streams)
 		o.Stdout, o.Stderr = o.Stdin, o.Stdin

@@ -80,7 +80,7 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 	if err := g.prepare(ctx, loaded); err != nil {
 		return nil, err
 	}
-	return g, seal(g.collector, c.NoDialing)
+	return g, seal(g.collector, c.NoDialing, c.Seccomp)
 }
 
 // newGuest opens what the guest and its worker need from outside the root.

@@ -95,7 +95,7 @@ func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instan
 	if instance, err = module.Prepare(ctx, options); err != nil {
 		return nil, nil, err
 	}
-	return instance, interrupts, seal(collector, e.NoDialing)
+	return instance, interrupts, seal(collector, e.NoDialing, e.Seccomp)
 }
 
 // interruptPair returns the program's end, which it is handed as a connection, and

@@ -94,10 +94,14 @@ func (g *guest) Start() (time.Time, func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.startedAt.IsZero() {
-		g.startedAt = time.Now()
+		g.startedAt = now()
 	}
 	return g.startedAt, g.openGate
 }
+
+// now is the time without a zone: finding the local one would read the guest's
+// /etc/localtime.
+func now() time.Time { return time.Now().UTC() }
 
 // ReopenLog makes f the log; see control.Handler.
 func (g *guest) ReopenLog(f *os.File) error {
@@ -199,7 +203,7 @@ func (g *guest) end(exit spec.Exit) int {
 	g.mu.Lock()
 	exit.StartedAt = g.startedAt
 	g.mu.Unlock()
-	exit.FinishedAt = time.Now()
+	exit.FinishedAt = now()
 	exit.Reason = spec.ReasonError
 	if exit.Code == 0 {
 		exit.Reason = spec.ReasonCompleted

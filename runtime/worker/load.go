@@ -38,13 +38,14 @@ func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader,
 	return module, answer.Builtin, err
 }
 
-// seal gives up the last rights, which only loading needed.
-func seal(collector *engine.Collector, noDialing bool) error {
+// seal gives up the last rights, which only loading needed, and those that the
+// pod's own filter takes.
+func seal(collector *engine.Collector, noDialing bool, own *spec.Seccomp) error {
 	collector.Tidy()
 	if noDialing {
 		if err := confine.ForbidDialing(); err != nil {
 			return err
 		}
 	}
-	return confine.Seal()
+	return confine.Seal(own)
 }

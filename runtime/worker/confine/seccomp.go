@@ -3,12 +3,15 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // filterSyscalls allows every thread what a WebAssembly host needs and no
@@ -21,15 +24,30 @@ func filterSyscalls() error {
 
 // Seal forbids making memory executable, for good: everything that will ever
 // run has been loaded. It comes after the last module, before the first guest.
-func Seal() error {
+// The pod's own filter, if it has one, is the last thing put in force.
+func Seal(own *spec.Seccomp) error {
 	const protArg = 2
 	noExec := []check{{arg: protArg, mask: unix.PROT_EXEC, value: 0}}
-	return install(assemble([]rule{
+	last := []rule{
 		{nr: unix.SYS_MMAP, checks: noExec, otherwise: denied},
 		{nr: unix.SYS_MPROTECT, checks: noExec, otherwise: denied},
 		{nr: unix.SYS_PKEY_MPROTECT, checks: noExec, otherwise: denied},
-		{nr: unix.SYS_SECCOMP, otherwise: kill},
-	}, unix.SECCOMP_RET_ALLOW))
+	}
+	if own == nil {
+		last = append(last, rule{nr: unix.SYS_SECCOMP, otherwise: kill})
+	}
+	if err := install(assemble(last, unix.SECCOMP_RET_ALLOW)); err != nil || own == nil {
+		return err
+	}
+	filters := make([]unix.SockFilter, len(own.Filter))
+	for i, ins := range own.Filter {
+		filters[i] = unix.SockFilter{Code: ins.Code, Jt: ins.True, Jf: ins.False, K: ins.K}
+	}
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC)
+	if own.Log {
+		flags |= unix.SECCOMP_FILTER_FLAG_LOG
+	}
+	return enforce(filters, flags)
 }
 
 // ForbidDialing leaves the process the sockets it has: it can make no other and
@@ -142,9 +160,15 @@ func install(program []bpf.Instruction) error {
 	for i, ins := range raw {
 		filters[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
+	return enforce(filters, unix.SECCOMP_FILTER_FLAG_TSYNC)
+}
+
+func enforce(filters []unix.SockFilter, flags uintptr) error {
+	if len(filters) == 0 {
+		return errors.New("seccomp: empty filter")
+	}
 	prog := unix.SockFprog{Len: uint16(len(filters)), Filter: &filters[0]}
-	tid, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	tid, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	if errno != 0 {
 		return fmt.Errorf("seccomp: %w", errno)
 	}

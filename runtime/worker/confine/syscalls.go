@@ -97,7 +97,9 @@ func checkedCalls(pid uint32) []rule {
 		// One more filter, which can only take away: see Seal.
 		{unix.SYS_SECCOMP, []check{
 			{arg: 0, mask: all, value: unix.SECCOMP_SET_MODE_FILTER},
-			{arg: 1, mask: all, value: unix.SECCOMP_FILTER_FLAG_TSYNC},
+			{arg: 1, mask: all, values: []uint32{
+				unix.SECCOMP_FILTER_FLAG_TSYNC, unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG,
+			}},
 		}, kill},
 		// Its own limits, to read.
 		{unix.SYS_PRLIMIT64, []check{

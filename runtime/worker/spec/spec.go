@@ -58,6 +58,10 @@ type Container struct {
 	// Sysctls are those of the IPC namespace, by their files below /proc/sys.
 	Sysctls map[string]string
 
+	// Seccomp is a filter on top of the worker's own, in force once the module
+	// is loaded; nil for none.
+	Seccomp *Seccomp
+
 	// Root is the root file system as the snapshotter gives it, mounted in
 	// order on one another. Empty means an empty tmpfs.
 	Root         []Mount
@@ -141,15 +145,30 @@ type Exec struct {
 	GID    uint32
 	Groups []uint32
 
-	// NoDialing and MemoryMaxPages are the container's.
+	// NoDialing, MemoryMaxPages and Seccomp are the container's.
 	NoDialing      bool
 	MemoryMaxPages uint32
+	Seccomp        *Seccomp
 }
 
 // SignalsName is the name in LISTEN_FDNAMES under which a program of the daemon's
 // own gets the interrupts (Ctrl-C) of its terminal: a connection with a byte for each.
 // Any other program ends by them.
 const SignalsName = "signals"
+
+// Seccomp is a filter on system calls as the kernel takes it (seccomp(2)). It
+// forbids filters after it.
+type Seccomp struct {
+	Filter []Instruction
+	Log    bool // log what is not allowed (SECCOMP_FILTER_FLAG_LOG)
+}
+
+// Instruction is one of a classic BPF program (struct sock_filter).
+type Instruction struct {
+	Code        uint16
+	True, False uint8 // how many instructions to jump over
+	K           uint32
+}
 
 // Listener is a socket that a guest is handed.
 type Listener struct {

@@ -141,7 +141,7 @@ var attempts = map[string]func() error{
 	"abstract socket": abstractSocket,
 
 	"executable after seal": func() error {
-		if err := confine.Seal(); err != nil {
+		if err := confine.Seal(nil); err != nil {
 			return fmt.Errorf("seal: %w", err)
 		}
 		_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_ANON|unix.MAP_PRIVATE)
@@ -152,7 +152,7 @@ var attempts = map[string]func() error{
 		if err != nil {
 			return fmt.Errorf("mmap: %w", err)
 		}
-		if err := confine.Seal(); err != nil {
+		if err := confine.Seal(nil); err != nil {
 			return fmt.Errorf("seal: %w", err)
 		}
 		return unix.Mprotect(b, unix.PROT_READ|unix.PROT_EXEC)
