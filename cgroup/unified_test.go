@@ -83,7 +83,11 @@ func testUnifiedLife(t *testing.T) {
 	if err := tr.CreatePodParent("pod"); err != nil {
 		t.Fatal(err)
 	}
-	g := create(t, tr, cgroup.Resources{HugepageLimits: map[string]uint64{"2MB": 0}})
+	g := create(t, tr, cgroup.Resources{
+		HugepageLimits: map[string]uint64{"2MB": 0},
+		Unified:        map[string]string{"cgroup.max.depth": "4"}, // a file that every group has
+	})
+	expect(t, g, map[string]string{"cgroup.max.depth": "4"})
 	a, idle := start(t, "burn"), start(t, "idle")
 	for _, pid := range []int{a.cmd.Process.Pid, idle.cmd.Process.Pid} {
 		if err := g.Add(pid); err != nil {
@@ -95,6 +99,13 @@ func testUnifiedLife(t *testing.T) {
 	loaded, err := tr.Load(tr.PodParent("pod"), "c0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := loaded.Update(cgroup.Resources{Unified: map[string]string{"cgroup.max.depth": "5"}}); err != nil {
+		t.Error(err)
+	}
+	expect(t, loaded, map[string]string{"cgroup.max.depth": "5"})
+	if err := loaded.Update(cgroup.Resources{Unified: map[string]string{"memory.hihg": "5"}}); err == nil || !strings.Contains(err.Error(), "memory.hihg") {
+		t.Errorf("a file that is none: %v", err)
 	}
 	s, err := loaded.Stats()
 	if err != nil || s.CPUUsageNano < 20e6 {

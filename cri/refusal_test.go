@@ -67,6 +67,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"no device": {create(func(c *runtimeapi.ContainerConfig) {
 			c.Devices = []*runtimeapi.Device{{HostPath: "/etc/passwd", ContainerPath: "/dev/passwd", Permissions: "rw"}}
 		}), codes.InvalidArgument, "device /etc/passwd: is no device"},
+		"devices without end": {create(func(c *runtimeapi.ContainerConfig) {
+			for range 2000 {
+				c.Devices = append(c.Devices, &runtimeapi.Device{HostPath: "/dev/null", ContainerPath: "/dev/x"})
+			}
+		}), codes.InvalidArgument, "more than 1024 devices"},
 		"CDI device that is not there": {create(func(c *runtimeapi.ContainerConfig) {
 			c.CDIDevices = []*runtimeapi.CDIDevice{{Name: "vendor.example/class=none"}}
 		}), codes.NotFound, "CDI device vendor.example/class=none"},

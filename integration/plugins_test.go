@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -271,6 +272,58 @@ volumes: [{name: volume, persistentVolumeClaim: {claimName: claim}}]
 	s.run("reader", replaceArgs(spec, "['assert_value(file:/data/floofycat.txt)is(lit:slats)']"))
 	equal(t, "file of the node", readFile(t, filepath.Join(dir, "floofycat.txt")), "slats")
 	equal(t, "pod", s.wait("reader", lab.Succeeded).Status.Phase, "Succeeded")
+}
+
+// TestBlockVolume gives a pod a disk without a file system, as a device.
+func TestBlockVolume(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	backing := filepath.Join(s.hostDir(), "disk")
+	writeFile(t, backing, strings.Repeat("-", 4096))
+	out, err := cluster.Command(s.ctx, "losetup", "--find", "--show", backing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := strings.TrimSpace(out.Stdout)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if _, err := cluster.Command(ctx, "losetup", "--detach", disk); err != nil {
+			t.Error(err)
+		}
+	})
+	s.apply(`
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: ` + s.name + `}
+spec:
+  capacity: {storage: 4Ki}
+  accessModes: [ReadWriteOnce]
+  volumeMode: Block
+  claimRef: {namespace: ` + s.name + `, name: claim}
+  local: {path: ` + disk + `}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [` + cluster.Node() + `]}]}]}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: claim}
+spec: {accessModes: [ReadWriteOnce], volumeMode: Block, storageClassName: "", volumeName: ` + s.name + `, resources: {requests: {storage: 4Ki}}}
+`)
+	t.Cleanup(func() { s.deleteObject("pv", s.name) })
+	const spec = `
+containers:
+- name: main
+  image: registry.example/probe:1.0
+  args: %s
+  volumeDevices: [{name: disk, devicePath: /dev/disk}]
+volumes: [{name: disk, persistentVolumeClaim: {claimName: claim, readOnly: HOW}}]
+`
+	s.run("writer", replace(replaceArgs(spec, "[then, write, /dev/disk, written by the pod, --, stat, /dev/disk]"), "HOW", "false"))
+	contains(t, "disk", s.run("reader", replace(replaceArgs(spec, "[cat, /dev/disk]"), "HOW", "true")), "written by the pod---")
+	s.pod("refused", replace(replaceArgs(spec, "[write, /dev/disk, text]"), "HOW", "true"))
+	s.fails("refused", 1)
+	contains(t, "log", s.logs("refused"), "permission denied")
+	s.in("delete", "pod", "--all", "--wait")
 }
 
 // deleteObject removes what belongs to no namespace.

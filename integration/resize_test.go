@@ -115,6 +115,19 @@ containers:
 	equal(t, "limits", limits(t, id), "50000 268435456")
 }
 
+// TestPodLevelResources limits all containers of a pod together.
+func TestPodLevelResources(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.pod("hog", `
+resources: {limits: {memory: 96Mi, cpu: 500m}}
+containers:
+- {name: main, image: 'registry.example/tiny/hog:1.0'}
+- {name: other, image: 'registry.example/tiny/exit:1.0'}
+`)
+	equal(t, "reason", s.fails("hog", 137).Reason, "OOMKilled")
+}
+
 // present is an error unless every text is in s.
 func present(s string, texts ...string) error {
 	if absent := missing(s, texts...); absent != nil {

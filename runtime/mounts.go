@@ -107,7 +107,9 @@ func (c *Controller) devices(config Config) (device.Edits, error) {
 		if err != nil {
 			return edits, err
 		}
-		edits.Nodes = append(edits.Nodes, nodes...)
+		if edits.Nodes = append(edits.Nodes, nodes...); len(edits.Nodes) > device.MaxNodes {
+			return edits, fmt.Errorf("more than %d devices: %w", device.MaxNodes, errdefs.ErrInvalidArgument)
+		}
 	}
 	return edits, nil
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/containerd/errdefs"
 )
 
-// maxNodes bounds the nodes below one directory that is asked for as a device.
-const maxNodes = 1024
+// MaxNodes bounds the device nodes of one container.
+const MaxNodes = 1024
 
 // Node is one device node as a container sees it.
 type Node struct {
@@ -79,8 +79,8 @@ func nodesBelow(dir, containerPath, access string) ([]Node, error) {
 			return filepath.SkipDir
 		case d.Type()&fs.ModeDevice == 0:
 			return nil
-		case len(nodes) == maxNodes:
-			return fmt.Errorf("more than %d devices: %w", maxNodes, errdefs.ErrInvalidArgument)
+		case len(nodes) == MaxNodes:
+			return fmt.Errorf("more than %d devices: %w", MaxNodes, errdefs.ErrInvalidArgument)
 		}
 		below, err := filepath.Rel(dir, path)
 		nodes = append(nodes, Node{path, filepath.Join(containerPath, below), access})
