@@ -3,6 +3,7 @@
 package cri
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -44,7 +45,7 @@ func TestPartsAreBoundedAndKeepTheirOrder(t *testing.T) {
 		}
 	}
 	broken := io.ErrClosedPipe
-	if err := sendParts([]*runtimeapi.Container{{}}, func([]*runtimeapi.Container) error { return broken }); err != broken {
+	if err := sendParts([]*runtimeapi.Container{{}}, func([]*runtimeapi.Container) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("a client that has gone: %v", err)
 	}
 }
@@ -106,7 +107,7 @@ func received[R, T any](t *testing.T, stream grpc.ServerStreamingClient[R], err 
 	var all []T
 	for {
 		part, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		must(t, err)

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -63,7 +64,7 @@ func TestNextEndsWithItsContext(t *testing.T) {
 	defer s.Close()
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		if _, err := s.Next(ctx); err != context.Canceled {
+		if _, err := s.Next(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 	})

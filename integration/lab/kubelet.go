@@ -2,6 +2,8 @@
 
 package lab
 
+import "context"
+
 // podPidsLimit is how many tasks a pod may have, which no worker comes near.
 const podPidsLimit = 512
 
@@ -71,6 +73,13 @@ func (c *Cluster) featureGates() object {
 		gates[gate] = true
 	}
 	return gates
+}
+
+// Kubelet returns what a path of the kubelet's own server answers, such as
+// "/stats/summary".
+func (c *Cluster) Kubelet(ctx context.Context, path string) (string, error) {
+	out, err := c.Kubectl(ctx, "get", "--raw", "/api/v1/nodes/"+c.options.Node+"/proxy"+path)
+	return out.Stdout, err
 }
 
 func (c *Cluster) startKubelet() error {
