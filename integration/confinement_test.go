@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/wazelet/wazelet/integration/lab"
@@ -55,12 +54,7 @@ const none = "0000000000000000"
 // procStatus reads a process's status, white space made single.
 func procStatus(t *testing.T, pid int) map[string]string {
 	t.Helper()
-	status := map[string]string{}
-	for line := range strings.Lines(readFile(t, fmt.Sprintf("/proc/%d/status", pid))) {
-		key, value, _ := strings.Cut(line, ":")
-		status[key] = strings.Join(strings.Fields(value), " ")
-	}
-	return status
+	return statusLines(readFile(t, fmt.Sprintf("/proc/%d/status", pid)))
 }
 
 // namespace identifies a namespace of a process.
@@ -71,18 +65,4 @@ func namespace(t *testing.T, pid int, kind string) string {
 		t.Fatal(err)
 	}
 	return link
-}
-
-// TestRefusedIsolation: what a pod asks for its own isolation and cannot have is an
-// error that says so, never silence.
-func TestRefusedIsolation(t *testing.T) {
-	t.Parallel()
-	s := newSpace(t)
-	s.pod("filter", `
-containers:
-- name: main
-  image: registry.example/tiny/pause:1.0
-  securityContext: {seccompProfile: {type: Localhost, localhostProfile: own.json}}
-`)
-	s.event("filter", "Failed", "seccomp")
 }

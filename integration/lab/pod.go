@@ -25,6 +25,7 @@ type Pod struct {
 	Status struct {
 		Phase, Reason, Message string
 		PodIP, HostIP          string
+		PodIPs                 []struct{ IP string }
 		QOSClass               string `json:"qosClass"`
 		Conditions             []Condition
 		ContainerStatuses      []ContainerStatus
@@ -41,6 +42,13 @@ type ContainerStatus struct {
 	Ready                             bool
 	RestartCount                      int
 	State, LastState                  ContainerState
+	// User is whom the container runs as.
+	User struct {
+		Linux *struct {
+			UID, GID           int64
+			SupplementalGroups []int64
+		}
+	}
 }
 
 // ContainerState has one field set, or none.
