@@ -23,7 +23,7 @@ import (
 func TestFeatureGates(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	gated := newCluster(t, ctx, lab.Options{FeatureGates: []string{"PodAndContainerStatsFromCRI", "EventedPLEG", "CRIListStreaming"}})
+	gated := newCluster(ctx, t, lab.Options{FeatureGates: []string{"PodAndContainerStatsFromCRI", "EventedPLEG", "CRIListStreaming"}})
 	for _, manifest := range []string{
 		podManifest("spinner", spinner),
 		podManifest("web", strings.ReplaceAll(strings.ReplaceAll(server, "  EXTRA\n", ""), ", hostPort: HOSTPORT", "")),
@@ -38,8 +38,8 @@ func TestFeatureGates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Run("stats", func(t *testing.T) { gatedStats(t, ctx, gated) })
-	t.Run("events", func(t *testing.T) { gatedEvents(t, ctx, gated) })
+	t.Run("stats", func(t *testing.T) { gatedStats(ctx, t, gated) })
+	t.Run("events", func(t *testing.T) { gatedEvents(ctx, t, gated) })
 	t.Run("streamed lists", func(t *testing.T) {
 		log, err := os.ReadFile(gated.LogFile("wazelet"))
 		if err != nil {
@@ -58,7 +58,7 @@ func TestFeatureGates(t *testing.T) {
 
 // newCluster brings up a cluster with the guests' images, and takes it down with
 // the test.
-func newCluster(t *testing.T, ctx context.Context, options lab.Options) *lab.Cluster {
+func newCluster(ctx context.Context, t *testing.T, options lab.Options) *lab.Cluster {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "wazelet-e2e-")
 	if err != nil {
@@ -97,7 +97,7 @@ func newCluster(t *testing.T, ctx context.Context, options lab.Options) *lab.Clu
 }
 
 // gatedStats: pods have a network, and /metrics/cadvisor their series.
-func gatedStats(t *testing.T, ctx context.Context, c *lab.Cluster) {
+func gatedStats(ctx context.Context, t *testing.T, c *lab.Cluster) {
 	web, err := c.Pod(ctx, "default", "web")
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func findSeries(text, name string, labels ...string) (float64, bool) {
 
 // gatedEvents: the kubelet's stream of events stands and brings events; a pod's
 // end is among them.
-func gatedEvents(t *testing.T, ctx context.Context, c *lab.Cluster) {
+func gatedEvents(ctx context.Context, t *testing.T, c *lab.Cluster) {
 	must(t, poll(ctx, func() error {
 		text, err := c.Kubelet(ctx, "/metrics")
 		if err != nil {
