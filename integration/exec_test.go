@@ -320,8 +320,8 @@ containers:
   lifecycle:
     postStart: {exec: {command: [/probe.wasm, write, /v/started, by the hook]}}
     preStop: {exec: {command: [/probe.wasm, write, /v/stopped, by the hook]}}
-  readinessProbe: {periodSeconds: 1, exec: {command: [/probe.wasm, stat, /v/ready]}}
-  livenessProbe: {periodSeconds: 1, failureThreshold: 1, exec: {command: [/probe.wasm, stat, /v/alive]}}`, "DIR", dir))
+  readinessProbe: {periodSeconds: 1, timeoutSeconds: 30, exec: {command: [/probe.wasm, stat, /v/ready]}}
+  livenessProbe: {periodSeconds: 1, timeoutSeconds: 30, failureThreshold: 1, exec: {command: [/probe.wasm, stat, /v/alive]}}`, "DIR", dir))
 	s.event("p", "Unhealthy", "Readiness probe failed", "probe:", "/v/ready")
 	equal(t, "the postStart hook's file", readFile(t, filepath.Join(dir, "started")), "by the hook")
 	touch("ready")
