@@ -37,7 +37,7 @@ cat,note: from the host
 write,made,by the guest: ok
 write,/frozen/made,x: open /frozen/made: Read-only file system
 cat,` + u.home + `/note: from the host
-ls,/: dev frozen guest.wasm proc ` + topOf(u.home) + ` work
+ls,/: dev etc frozen guest.wasm proc ` + topOf(u.home) + ` work
 --flag: unknown
 `
 		if got.stdout != want || got.code != 2 || got.stderr != "" {
@@ -49,6 +49,31 @@ ls,/: dev frozen guest.wasm proc ` + topOf(u.home) + ` work
 		}
 		if owner := info.Sys(); info.Size() != int64(len("by the guest")) || ownerOf(owner) != u.uid {
 			t.Errorf("the guest's file has %d bytes and belongs to %d", info.Size(), ownerOf(owner))
+		}
+	})
+}
+
+// TestAGuestResolvesNames as its caller does, unless it is given other files.
+func TestAGuestResolvesNames(t *testing.T) {
+	each(t, func(t *testing.T, u user) {
+		got := u.run(t, "", guestModule, "lookup,localhost", "cat,/etc/resolv.conf", "write,/etc/hosts,x")
+		resolvConf, err := os.ReadFile("/etc/resolv.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "lookup,localhost: 127.0.0.1\ncat,/etc/resolv.conf: " + strings.TrimSpace(string(resolvConf)) +
+			"\nwrite,/etc/hosts,x: open /etc/hosts: Read-only file system\n"
+		if got.stdout != want || got.code != 0 {
+			t.Errorf("%+v, want output\n%s", got, want)
+		}
+		hosts := u.write(t, "hosts", []byte("192.0.2.7 elsewhere\n"))
+		got = u.run(t, "", "--dir", hosts+":/etc/hosts", guestModule, "lookup,elsewhere")
+		if got.stdout != "lookup,elsewhere: 192.0.2.7\n" {
+			t.Errorf("with a hosts file of its own: %+v", got)
+		}
+		got = u.run(t, "", "--dir", u.home+":/etc", guestModule, "lookup,elsewhere", "cat,/etc/resolv.conf")
+		if got.stdout != "lookup,elsewhere: 192.0.2.7\ncat,/etc/resolv.conf: open /etc/resolv.conf: No such file or directory\n" {
+			t.Errorf("with an /etc of its own: %+v", got)
 		}
 	})
 }

@@ -8,7 +8,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // Dir is a directory (or a file) of the host that the guest sees.
@@ -16,6 +19,20 @@ type Dir struct {
 	Host     string // absolute
 	Guest    string // absolute
 	ReadOnly bool
+}
+
+// resolverFiles are the host's files that names are resolved by, read-only: the
+// guest is on the caller's network. Those that the host does not have, or that
+// something of dirs takes the place of, are left out.
+func resolverFiles(dirs []Dir) (mounts []spec.Mount) {
+	for _, name := range []string{"/etc/hosts", "/etc/resolv.conf"} {
+		given := slices.ContainsFunc(dirs, func(d Dir) bool { return d.Guest == name || d.Guest == path.Dir(name) })
+		if _, err := os.Stat(name); err != nil || given {
+			continue
+		}
+		mounts = append(mounts, spec.Mount{Destination: name, Type: spec.MountBind, Source: name, ReadOnly: true})
+	}
+	return mounts
 }
 
 // errDir says how a directory is given.

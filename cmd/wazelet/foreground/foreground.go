@@ -102,6 +102,9 @@ func newSpec(id string, o Options) spec.Container {
 		ID: id, Hostname: hostname, Cwd: o.WorkDir,
 		Foreground: true, Rootless: rootless(), NoDirs: o.NoDirs, Listeners: o.Listen,
 	}
+	if !o.NoDirs {
+		c.Mounts = resolverFiles(o.Dirs)
+	}
 	for _, dir := range o.Dirs {
 		c.Mounts = append(c.Mounts, spec.Mount{
 			Destination: dir.Guest, Type: spec.MountBind, Source: dir.Host, ReadOnly: dir.ReadOnly,
