@@ -47,7 +47,7 @@ wasi-testsuite: build ## Run the public WASI test suite, a checkout in WASI_TEST
 	@$(GO) build -o .cache/wasitest ./integration/wasitest
 	@.cache/wasitest -wazelet bin/wazelet "$(WASI_TESTSUITE)"
 
-parts: ## Build the real parts the laboratory runs: Kubernetes, etcd, registry, CNI
+parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust
 	$(GO) run $(LAB)/parts
 
 demo: ## Bring up a cluster on Wazelet and run examples/ (as root); CI=true: check and end

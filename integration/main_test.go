@@ -87,6 +87,9 @@ func bringUp() error {
 	if err := guests.Build(ctx, repo, filepath.Join(parts.Cache(repo), "guests")); err != nil {
 		return err
 	}
+	if err := lab.PrepareServers(ctx, os.Stdout); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("/tmp", "wazelet-e2e-")
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func bringUp() error {
 		return fmt.Errorf("bring up the cluster: %w", err)
 	}
 	_, err = cluster.Kubectl(ctx, "apply", "-f", filepath.Join(repo, "examples", "runtimeclass.yaml"))
-	return errors.Join(err, cluster.PushGuests(ctx), pushImages(ctx, repo))
+	return errors.Join(err, cluster.PushGuests(ctx), cluster.PushServers(ctx), pushImages(ctx, repo))
 }
 
 // state is what a cluster without pods holds.

@@ -184,15 +184,21 @@ func TestIdleServerUsesNoProcessor(t *testing.T) {
 		t.Fatal(err)
 	}
 	client.CloseIdleConnections()
-	before := cpuTime(t, pod)
-	const span = time.Minute
+	s.idles(pod, time.Minute)
+}
+
+// idles fails the test when the pod uses a thousandth of a processor, or more, in
+// the time that passes meanwhile.
+func (s *space) idles(pod *lab.Pod, span time.Duration) {
+	s.t.Helper()
+	before := cpuTime(s.t, pod)
 	select {
 	case <-time.After(span):
 	case <-s.ctx.Done():
-		t.Fatal(context.Cause(s.ctx))
+		s.t.Fatal(context.Cause(s.ctx))
 	}
-	if used := cpuTime(t, pod) - before; used > span/1000 {
-		t.Errorf("an idle server used %s of processor time in %s", used, span)
+	if used := cpuTime(s.t, pod) - before; used > span/1000 {
+		s.t.Errorf("an idle server used %s of processor time in %s", used, span)
 	}
 }
 

@@ -58,6 +58,10 @@ func Install(ctx context.Context, log io.Writer) error {
 			missing = append(missing, pkg)
 		}
 	}
+	return installPackages(ctx, log, missing)
+}
+
+func installPackages(ctx context.Context, log io.Writer, missing []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
@@ -87,7 +91,7 @@ func runIn(ctx context.Context, dir, name string, args ...string) error {
 
 func guestDir(repo string) string { return filepath.Join(parts.Cache(repo), "guests") }
 
-// Guest returns the bytes of one of guests.Programs, which Prepare built.
+// Guest returns the bytes of one of guests.Programs or guests.Servers, once built.
 func Guest(name string) ([]byte, error) {
 	repo, err := parts.Repo()
 	if err != nil {

@@ -2,7 +2,7 @@
 
 // Command parts builds the programs of the laboratory and prints where they are.
 //
-//	go run ./integration/lab/cmd/parts             everything a laboratory needs
+//	go run ./integration/lab/cmd/parts             everything a laboratory needs, and the guests in C and Rust
 //	go run ./integration/lab/cmd/parts etcd crictl only these
 //	go run ./integration/lab/cmd/parts -lint       the linter runner
 package main
@@ -54,6 +54,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	b := parts.NewBuilder(repo, out)
 	if err := b.Build(ctx, chosen...); err != nil {
 		return err
+	}
+	if !*lint && flags.NArg() == 0 {
+		if err := lab.PrepareServers(ctx, out); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(out, b.Bin)
 	return nil

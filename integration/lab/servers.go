@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/wazelet/wazelet/integration/guests"
+	"github.com/wazelet/wazelet/integration/lab/image"
+	"github.com/wazelet/wazelet/integration/lab/parts"
+)
+
+// toolchain is what guests in C and Rust are made with: Debian's packages, by a
+// file that each brings.
+var toolchain = map[string]string{
+	"/usr/bin/clang":               "clang",
+	"/usr/bin/wasm-ld":             "lld",
+	"/usr/lib/wasm32-wasi*/libc.a": "wasi-libc",
+	"/usr/lib/llvm-*/lib/clang/*/lib/wasi/libclang_rt.builtins-wasm32.a": "libclang-rt-dev-wasm32",
+	"/usr/bin/rustc":                "rustc",
+	"/usr/lib/rustlib/wasm32-wasi*": "libstd-rust-dev-wasm32",
+}
+
+// PrepareServers makes sure that guests.Servers are built. Their compilers are
+// installed only when something is to be compiled.
+func PrepareServers(ctx context.Context, log io.Writer) error {
+	repo, err := parts.Repo()
+	if err != nil {
+		return err
+	}
+	return guests.BuildServers(ctx, repo, guestDir(repo), func(ctx context.Context) error {
+		return installToolchain(ctx, log)
+	})
+}
+
+func installToolchain(ctx context.Context, log io.Writer) error {
+	var missing []string
+	for pattern, pkg := range toolchain {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			missing = append(missing, pkg)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	start := time.Now()
+	if err := installPackages(ctx, log, missing); err != nil {
+		return err
+	}
+	fmt.Fprintf(log, "compilers of C and Rust: installed, %s\n", time.Since(start).Round(time.Second/10))
+	return nil
+}
+
+// PushServers stores each of guests.Servers in the open registry, as an image of
+// files named registry.example/NAME:1.0 whose entrypoint is /NAME.wasm.
+func (c *Cluster) PushServers(ctx context.Context) error {
+	for _, name := range guests.Servers {
+		module, err := Guest(name)
+		if err != nil {
+			return err
+		}
+		config := image.Config{Entrypoint: []string{"/" + name + ".wasm"}}
+		file := image.File{Path: "/" + name + ".wasm", Content: module}
+		if _, err := c.PushFiles(ctx, Registry+"/"+name+":"+GuestTag, config, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
