@@ -123,6 +123,7 @@ containers:
 volumes: [{name: data, image: {reference: '`+data+`'}}]
 `)
 	id := containerID(t, s.wait("holder", lab.Running), "main")
+	equal(t, "output of a command of the volume", s.kubectl("exec", "--namespace", s.name, "holder", "--", "/data/bin/hello.wasm"), "from the volume\n")
 	var listed struct{ Images []struct{ ID string } }
 	crictlJSON(s, &listed, "images", "--output", "json", data)
 	if len(listed.Images) != 1 {

@@ -79,6 +79,27 @@ containers:
 	}
 }
 
+// TestResizeByRestart makes a new container where the pod asks for that.
+func TestResizeByRestart(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.pod("restarted", `
+restartPolicy: Always
+containers:
+- name: main
+  image: registry.example/tiny/pause:1.0
+  resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]
+  resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {cpu: 100m, memory: 64Mi}}
+`)
+	before := containerID(t, s.wait("restarted", lab.Running), "main")
+	s.resize("restarted", "100m", "128Mi")
+	after := containerID(t, s.wait("restarted", func(p *lab.Pod) bool { return lab.Restarted("main", 1)(p) && lab.Ready(p) }), "main")
+	if after == before {
+		t.Error("the container is the same")
+	}
+	equal(t, "limits", limits(t, after), "10000 134217728")
+}
+
 // TestResizeBelowUse leaves a pod alone that uses more memory than it is to have,
 // and says so.
 func TestResizeBelowUse(t *testing.T) {
