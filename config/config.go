@@ -125,6 +125,9 @@ type Device struct {
 type Worker struct {
 	// The wazelet-worker program. Empty means the one beside wazelet itself. It must be of the same release.
 	Path string `toml:"path"`
+
+	// Whether commands that an image has not, such as the sh of `kubectl exec -it POD -- sh`, are served by the built-in toolbox.
+	Toolbox bool `toml:"toolbox"`
 }
 
 // Compiler is the table compiler.

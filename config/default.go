@@ -28,6 +28,7 @@ func Default() Config {
 			ProgressTimeout:        Duration(5 * time.Minute),
 		},
 		Device: Device{CDIDirs: []string{"/etc/cdi", "/var/run/cdi"}}, // CDI's own
+		Worker: Worker{Toolbox: true},
 		Compiler: Compiler{
 			Memory:      2 << 30,
 			Timeout:     Duration(5 * time.Minute),

@@ -81,7 +81,9 @@ bin_dirs = ["%[1]s/plugins", "%[3]s"]
 conf_dir = "%[1]s/cni"
 [image]
 hosts_dir = "%[1]s/hosts.d"
-`, n.dir, n.parent, filepath.Join(cluster.PartsDir(), "cni")))
+[worker]
+toolbox = %[4]t
+`, n.dir, n.parent, filepath.Join(cluster.PartsDir(), "cni"), false))
 	n.start()
 	t.Cleanup(n.close)
 	return n

@@ -122,7 +122,7 @@ func TestAnImageRunsAsItsConfigurationSays(t *testing.T) {
 		}
 		stop() // from here on it is in the store
 		got = u.run(t, "", "--env", "LEVEL=debug", ref, "env,LEVEL", "cwd", "write,here,x", "ls,/")
-		want := "args: /app args env,LEVEL cwd write,here,x ls,/\nenv,LEVEL: debug\ncwd: /work\nwrite,here,x: ok\nls,/: app dev proc work\n"
+		want := "args: /app args env,LEVEL cwd write,here,x ls,/\nenv,LEVEL: debug\ncwd: /work\nwrite,here,x: ok\nls,/: app dev etc proc work\n"
 		if got.code != 0 || got.stdout != want || got.stderr != "" {
 			t.Errorf("%+v, want %q", got, want)
 		}
@@ -139,7 +139,7 @@ func TestAnImageRunsAsItsConfigurationSays(t *testing.T) {
 func TestAnArtifactRuns(t *testing.T) {
 	each(t, func(t *testing.T, u user) {
 		ref, _ := pushed(t, ofModule(t, guest(t)))
-		if got := u.run(t, "", ref, "args", "ls,/"); got.code != 0 || got.stdout != "args: /guest.wasm args ls,/\nls,/: dev guest.wasm proc\n" {
+		if got := u.run(t, "", ref, "args", "ls,/"); got.code != 0 || got.stdout != "args: /guest.wasm args ls,/\nls,/: dev etc guest.wasm proc\n" {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
 	"github.com/wazelet/wazelet/sandbox/network"
+	"github.com/wazelet/wazelet/toolbox"
 )
 
 // node is the parts of the daemon, put together.
@@ -66,11 +67,15 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	n.containers, err = runtime.New(runtime.Options{
+	o := runtime.Options{
 		Root: c.Root, State: c.State, WorkerPath: worker,
 		Sandboxes: n.sandboxes, Images: n.images, Cgroups: cgroups, Modules: modules,
 		CDIDirs: c.Device.CDIDirs,
-	})
+	}
+	if c.Worker.Toolbox {
+		o.Toolbox = runtime.Toolbox{Has: toolbox.Has, Module: toolbox.Module}
+	}
+	n.containers, err = runtime.New(o)
 	if err != nil {
 		return nil, errors.Join(err, n.images.Close())
 	}
