@@ -68,7 +68,7 @@ func TestAllFindingsAreGiven(t *testing.T) {
 			t.Errorf("%s: no documentation with the finding", finding.Key)
 		}
 	}
-	optional := map[string]bool{"version": true, "image.hosts_dir": true, "device.cdi_dirs": true, "worker.path": true}
+	optional := map[string]bool{"version": true, "image.hosts_dir": true, "device.cdi_dirs": true, "worker.path": true, "worker.toolbox": true}
 	for _, k := range keys() {
 		if !k.table && !strings.Contains(k.path, anyName) && !judged[k.path] && !optional[k.path] {
 			t.Errorf("%s: the empty value was not found", k.path)
