@@ -24,12 +24,10 @@ const (
 	whyNoSELinux     = "SELinux labels are not applied to Wasm containers"
 )
 
-// validateSandboxSecurity refuses what a pod asks for and would not get.
+// validateSandboxSecurity refuses what a pod asks for and would not get. That it
+// is privileged says only that one of its containers may be: that one is refused.
 func validateSandboxSecurity(sc *runtimeapi.LinuxSandboxSecurityContext) error {
 	const field = "config.linux.security_context"
-	if sc.GetPrivileged() {
-		return invalid(field+".privileged", "%s", whyNotPrivileged)
-	}
 	if err := validateNamespaces(field+".namespace_options", sc.GetNamespaceOptions()); err != nil {
 		return err
 	}

@@ -192,3 +192,21 @@ containers: [{name: main, image: 'registry.example/probe:1.0', args: [out, never
 `)
 	s.event("selinux", "FailedCreatePodSandBox", "SELinux")
 }
+
+// TestPrivilegedIsRefused: the container that asks for it, in words, and not the
+// one beside it.
+func TestPrivilegedIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.pod("p", `
+containers:
+- name: plain
+  image: registry.example/probe:1.0
+  args: [pause]
+- name: mighty
+  image: registry.example/probe:1.0
+  args: [pause]
+  securityContext: {privileged: true}`)
+	s.event("p", "Failed", "a Wasm container cannot be privileged")
+	s.wait("p", func(p *lab.Pod) bool { c := p.Container("plain"); return c != nil && c.State.Running != nil })
+}
