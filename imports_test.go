@@ -16,7 +16,7 @@ const module = "github.com/wazelet/wazelet/"
 // rank orders the packages of ARCHITECTURE.md: a package may import only what
 // has a lower rank, or what lies in the same top folder.
 var rank = map[string]int{
-	"record": 0, "undo": 0, "cgroup": 0, "config": 0, "toolbox": 0,
+	"record": 0, "undo": 0, "cgroup": 0, "config": 0, "toolbox": 0, "observe": 0,
 	"sandbox": 1, "imageservice": 1,
 	"runtime": 2,
 	"cri":     3,
@@ -31,6 +31,9 @@ var doors = []struct {
 }{
 	{"k8s.io/", []string{"cri"}, "the API of Kubernetes ends at the CRI server; the domain has its own types"},
 	{"google.golang.org/grpc", []string{"cri", "cmd/wazelet"}, "gRPC codes are made once, in cri; cmd listens"},
+	{"github.com/prometheus/", []string{"observe"}, "what is measured has one place, and few labels"},
+	{"go.opentelemetry.io/otel", []string{"observe"}, "likewise what is traced"},
+	{"go.opentelemetry.io/contrib", []string{"cri"}, "the gRPC server's spans are made where the gRPC server is"},
 	{"github.com/tetratelabs/wazero", []string{"runtime/engine", "runtime/wasi", "runtime/component"}, "one place to change engines"},
 	{"github.com/containerd/go-cni", []string{"sandbox/network"}, "CNI is the sandbox's network and nothing else"},
 	{"github.com/containernetworking/", []string{"sandbox/network"}, "CNI is the sandbox's network and nothing else"},

@@ -39,6 +39,12 @@ type Config struct {
 	// The daemon's own log, written to standard error.
 	Log Log `toml:"log"`
 
+	// Wazelet's own metrics, for Prometheus. Those of pods are the kubelet's to serve.
+	Metrics Metrics `toml:"metrics"`
+
+	// OpenTelemetry traces of what the kubelet asks for. The keys are those of the kubelet's own `tracing`.
+	Tracing Tracing `toml:"tracing"`
+
 	// Where containers are put in the cgroup hierarchy, and who makes their cgroups.
 	Cgroup Cgroup `toml:"cgroup"`
 
@@ -80,6 +86,21 @@ type Log struct {
 
 	// One line of key=value pairs per message, or one JSON object.
 	Format string `toml:"format" values:"text,json"`
+}
+
+// Metrics is the table metrics.
+type Metrics struct {
+	// Where `/metrics` is served, `IP:port`, such as `127.0.0.1:9410`, without TLS or authentication. Empty turns it off.
+	Address string `toml:"address"`
+}
+
+// Tracing is the table tracing.
+type Tracing struct {
+	// The collector that spans are sent to, `host:port`, by OTLP over gRPC without TLS: it belongs on the node, as the kubelet's does. Empty turns tracing off.
+	Endpoint string `toml:"endpoint"`
+
+	// How many of a million calls are traced of those that come without a decision. A call that the kubelet traces is part of its trace, and one that it does not is none.
+	SamplingRatePerMillion int `toml:"sampling_rate_per_million"`
 }
 
 // Cgroup is the table cgroup.

@@ -34,6 +34,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Version: 1, Root: "/srv/wazelet", State: "/run/wz", DefaultHandler: "second",
 		GRPC: GRPC{Address: "/run/wz/cri.sock"}, Streaming: Streaming{Address: "[::1]:10351"},
 		Log:     Log{Level: "trace", Format: "json"},
+		Metrics: Metrics{Address: "0.0.0.0:9410"}, Tracing: Tracing{Endpoint: "collector.example:4317", SamplingRatePerMillion: 1000},
 		Cgroup:  Cgroup{Driver: "systemd", Parent: "pods.slice"},
 		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf"},
 		Image: Image{Snapshotter: "native", HostsDir: "", MaxConcurrentDownloads: 9,

@@ -5,10 +5,12 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +22,8 @@ const (
 	minCompilerMemory = 64 << 20
 	// maxParallel bounds counts that are meant to be small.
 	maxParallel = 1024
+	// perMillion is all of a million.
+	perMillion = 1_000_000
 )
 
 // handlerName is what a RuntimeClass can hold as its handler: a DNS label.
@@ -34,6 +38,9 @@ func (c Config) Validate() error {
 	v.when(c.Root == c.State, "state", "is the same directory as root, but a reboot may only clear one of them")
 	v.socket("grpc.address", c.GRPC.Address)
 	v.loopback("streaming.address", c.Streaming.Address)
+	v.listener("metrics.address", c.Metrics.Address)
+	v.endpoint("tracing.endpoint", c.Tracing.Endpoint)
+	v.between("tracing.sampling_rate_per_million", c.Tracing.SamplingRatePerMillion, 0, perMillion)
 	v.oneOf("log.level", c.Log.Level)
 	v.oneOf("log.format", c.Log.Format)
 	v.cgroup(c.Cgroup)
@@ -90,6 +97,26 @@ func (v *validator) loopback(path, value string) {
 	address, err := netip.ParseAddrPort(value)
 	v.when(err != nil, path, "%q is not an IP address and a port, such as \"127.0.0.1:0\"", value)
 	v.when(err == nil && !address.Addr().IsLoopback(), path, "%q is not a loopback address, such as \"127.0.0.1:0\"", value)
+}
+
+// listener checks an address to listen on, which may be absent.
+func (v *validator) listener(path, value string) {
+	if value == "" {
+		return
+	}
+	_, err := netip.ParseAddrPort(value)
+	v.when(err != nil, path, "%q is not an IP address and a port, such as \"127.0.0.1:9410\"", value)
+}
+
+// endpoint checks an address to send to, which may be absent.
+func (v *validator) endpoint(path, value string) {
+	if value == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(value)
+	number, portErr := strconv.ParseUint(port, 10, 16)
+	v.when(err != nil || portErr != nil || host == "" || number == 0 || strings.ContainsAny(host, "/@ "), path,
+		"%q is not a host and a port, such as \"127.0.0.1:4317\"", value)
 }
 
 // oneOf checks a value against the list that the key's description gives.

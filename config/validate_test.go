@@ -29,6 +29,10 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Streaming.Address = "localhost:0" }, `streaming.address: "localhost:0" is not an IP address and a port, such as "127.0.0.1:0"`},
 		{func(c *Config) { c.Streaming.Address = "127.0.0.1:65536" }, `streaming.address: "127.0.0.1:65536" is not an IP address and a port, such as "127.0.0.1:0"`},
 		{func(c *Config) { c.Streaming.Address = "0.0.0.0:0" }, `streaming.address: "0.0.0.0:0" is not a loopback address, such as "127.0.0.1:0"`},
+		{func(c *Config) { c.Metrics.Address = ":9410" }, `metrics.address: ":9410" is not an IP address and a port, such as "127.0.0.1:9410"`},
+		{func(c *Config) { c.Tracing.Endpoint = "http://127.0.0.1:4317" }, `tracing.endpoint: "http://127.0.0.1:4317" is not a host and a port, such as "127.0.0.1:4317"`},
+		{func(c *Config) { c.Tracing.Endpoint = "127.0.0.1:otlp" }, `tracing.endpoint: "127.0.0.1:otlp" is not a host and a port, such as "127.0.0.1:4317"`},
+		{func(c *Config) { c.Tracing.SamplingRatePerMillion = 1000001 }, `tracing.sampling_rate_per_million: 1000001 is not between 0 and 1000000`},
 		{func(c *Config) { c.Log.Level = "loud" }, `log.level: "loud" is not one of trace, debug, info, warn, error`},
 		{func(c *Config) { c.Log.Format = "xml" }, `log.format: "xml" is not one of text, json`},
 		{func(c *Config) { c.Cgroup.Driver = "none" }, `cgroup.driver: "none" is not one of cgroupfs, systemd`},
@@ -68,7 +72,8 @@ func TestAllFindingsAreGiven(t *testing.T) {
 			t.Errorf("%s: no documentation with the finding", finding.Key)
 		}
 	}
-	optional := map[string]bool{"version": true, "image.hosts_dir": true, "device.cdi_dirs": true, "worker.path": true, "worker.toolbox": true}
+	optional := map[string]bool{"version": true, "image.hosts_dir": true, "device.cdi_dirs": true, "worker.path": true, "worker.toolbox": true,
+		"metrics.address": true, "tracing.endpoint": true, "tracing.sampling_rate_per_million": true}
 	for _, k := range keys() {
 		if !k.table && !strings.Contains(k.path, anyName) && !judged[k.path] && !optional[k.path] {
 			t.Errorf("%s: the empty value was not found", k.path)

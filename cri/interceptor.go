@@ -13,10 +13,13 @@ import (
 	"time"
 
 	"github.com/containerd/log"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/observe"
 )
 
 // maxMessage is the largest message either side accepts; the kubelet's client
@@ -54,6 +57,10 @@ var readOnly = map[string]bool{
 	"StreamPodSandboxes": true, "StreamContainers": true, "StreamImages": true,
 	"StreamContainerStats": true, "StreamPodSandboxStats": true, "StreamPodSandboxMetrics": true,
 }
+
+// Tracing is the option of the gRPC server that makes every call a span, in the
+// trace that the client's call is part of.
+func Tracing() grpc.ServerOption { return grpc.StatsHandler(otelgrpc.NewServerHandler()) }
 
 // interceptor surrounds every RPC with what they have in common.
 type interceptor struct {
@@ -95,11 +102,13 @@ type call struct {
 	ctx     context.Context
 	method  string
 	started time.Time
+	counted func(code string)
 }
 
 // begin gives a call its request id and a logger that everything below uses.
 func begin(ctx context.Context, fullMethod string, fields log.Fields) call {
-	c := call{method: path.Base(fullMethod), started: time.Now()}
+	method := path.Base(fullMethod)
+	c := call{method: method, started: time.Now(), counted: observe.RPC(method)}
 	logger := log.G(ctx).WithFields(log.Fields{"request_id": requestID(), "method": c.method}).WithFields(fields)
 	c.ctx = log.WithLogger(ctx, logger)
 	return c
@@ -122,6 +131,7 @@ func (c call) run(ready func() error, handler func() error) (err error) {
 
 // end writes the call's one line.
 func (c call) end(fields log.Fields, err error) {
+	c.counted(status.Code(err).String())
 	logger := log.G(c.ctx).WithFields(fields).WithField("duration", time.Since(c.started).String())
 	if err != nil {
 		logger = logger.WithField("code", status.Code(err).String()).WithField("error", status.Convert(err).Message())

@@ -14,6 +14,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/wazelet/wazelet/imageservice/registry"
+	"github.com/wazelet/wazelet/observe"
 )
 
 // cleanupTime bounds what a failed pull does to leave nothing.
@@ -64,12 +65,14 @@ func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (
 
 	session := registry.Open(named, auth, registry.Options{HostsDir: s.opts.HostsDir, ProgressTimeout: s.opts.PullProgressTimeout})
 	defer session.Close()
+	defer func() { observe.Pull(time.Since(started), session.Received(), err) }()
 	pulled, err := s.transfer(held, session, named)
 	if err != nil {
 		return Image{}, s.ended(ctx, session, err)
 	}
 	if s.opts.Prepare != nil {
-		if err := s.opts.Prepare(held, s, pulled.image); err != nil {
+		err := observe.Do(held, observe.StepPrepare, func(ctx context.Context) error { return s.opts.Prepare(ctx, s, pulled.image) })
+		if err != nil {
 			return Image{}, s.ended(ctx, session, err)
 		}
 	}

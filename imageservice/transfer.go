@@ -16,6 +16,7 @@ import (
 
 	"github.com/wazelet/wazelet/imageservice/registry"
 	"github.com/wazelet/wazelet/imageservice/snapshot"
+	"github.com/wazelet/wazelet/observe"
 )
 
 // Labels by which garbage collection follows an image from its index to its layers.
@@ -34,11 +35,15 @@ type pulled struct {
 }
 
 // transfer brings an image into the store. The context carries the lease that holds it there.
-func (s *Service) transfer(ctx context.Context, session *registry.Session, named reference.Named) (*pulled, error) {
-	top, err := session.Resolve(ctx)
+func (s *Service) transfer(ctx context.Context, session *registry.Session, named reference.Named) (_ *pulled, err error) {
+	resolving, resolved := observe.Begin(ctx, observe.StepResolve)
+	top, err := session.Resolve(resolving)
+	resolved(err)
 	if err != nil {
 		return nil, err
 	}
+	ctx, fetched := observe.Begin(ctx, observe.StepFetch)
+	defer func() { fetched(err) }()
 	names, err := namesFor(named, top)
 	if err != nil {
 		return nil, err

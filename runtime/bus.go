@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/observe"
 )
 
 const (
@@ -57,6 +59,7 @@ func (b *bus) publish(e Event) {
 	for s := range b.subscribers {
 		if !s.add(e) {
 			delete(b.subscribers, s)
+			observe.EventReaderCutOff()
 		}
 	}
 }
@@ -69,7 +72,7 @@ func (b *bus) endRecovery() {
 }
 
 func (b *bus) subscribe() *Subscription {
-	s := &Subscription{bus: b, wake: make(chan struct{}, 1)}
+	s := &Subscription{bus: b, wake: make(chan struct{}, 1), gone: sync.OnceFunc(observe.EventReader())}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -98,6 +101,7 @@ func (b *bus) close() {
 type Subscription struct {
 	bus  *bus
 	wake chan struct{} // holds a token while there is something to look at
+	gone func()        // counts the reader out
 
 	mu    sync.Mutex
 	queue []Event
@@ -168,4 +172,5 @@ func (s *Subscription) Close() {
 	s.bus.mu.Lock()
 	defer s.bus.mu.Unlock()
 	delete(s.bus.subscribers, s)
+	s.gone()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -126,8 +127,11 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	}
 	made.Push("record", func(context.Context) error { return c.store.remove(e) })
 
+	preparing, end := observe.Begin(ctx, observe.StepRoot)
 	var err error
-	if p.root, err = c.images.PrepareRoot(ctx, n.ID, img.ID); err != nil {
+	p.root, err = c.images.PrepareRoot(preparing, n.ID, img.ID)
+	end(err)
+	if err != nil {
 		return fmt.Errorf("container %s: root file system: %w", n.Config.Name, err)
 	}
 	made.Push("root file system", func(ctx context.Context) error { return c.images.RemoveRoot(ctx, n.ID) })
@@ -153,7 +157,10 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
 
-	if e.group, err = c.cgroups.Create(n.CgroupParent, n.ID, n.Config.Resources); err != nil {
+	_, end = observe.Begin(ctx, observe.StepCgroup)
+	e.group, err = c.cgroups.Create(n.CgroupParent, n.ID, n.Config.Resources)
+	end(err)
+	if err != nil {
 		return fmt.Errorf("container %s: cgroup: %w", n.Config.Name, err)
 	}
 	made.Push("cgroup", func(ctx context.Context) error {

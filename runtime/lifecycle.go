@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
@@ -47,7 +48,9 @@ func (c *Controller) Start(ctx context.Context, id string) error {
 // openGate tells the worker to run its guest; telling it twice is harmless.
 func (c *Controller) openGate(ctx context.Context, e *entry) error {
 	n := e.container()
-	started, err := control.Dial(c.controlSocket(n.ID)).Start(ctx)
+	opening, end := observe.Begin(ctx, observe.StepGate)
+	started, err := control.Dial(c.controlSocket(n.ID)).Start(opening)
+	end(err)
 	if err != nil {
 		return fmt.Errorf("container %s: %w", n.ID, launch.Classify(err))
 	}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
@@ -108,8 +109,14 @@ func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error
 	}
 	key := engine.Key(digest)
 	if entry, err := m.open(key, digest); err == nil || !errdefs.IsNotFound(err) {
+		if err == nil {
+			observe.ModuleCache(observe.CacheHit)
+		} else if errdefs.IsInvalidArgument(err) {
+			observe.ModuleCache(observe.CacheRefused)
+		}
 		return entry, err
 	}
+	observe.ModuleCache(observe.CacheMiss)
 	// The flight outlives its callers, so it works on its own descriptor.
 	own, err := reopen(module)
 	if err != nil {
@@ -242,6 +249,7 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 
 	started := time.Now()
 	err = m.runCompiler(ctx, key, digest, module, out)
+	observe.Compile(time.Since(started), compileResult(err))
 	switch {
 	case errdefs.IsInvalidArgument(err):
 		if failed := remember(out, err); failed != nil {
@@ -255,6 +263,17 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 	}
 	log.G(ctx).WithFields(log.Fields{"module": digest, "duration": time.Since(started)}).Info("module compiled")
 	return err
+}
+
+func compileResult(err error) observe.CompileResult {
+	switch {
+	case err == nil:
+		return observe.Compiled
+	case errdefs.IsInvalidArgument(err):
+		return observe.CompileRefused
+	default:
+		return observe.CompileFailed
+	}
 }
 
 // runCompiler gives the compiler its memory limit and waits for it.

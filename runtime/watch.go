@@ -9,6 +9,7 @@ import (
 
 	"github.com/containerd/log"
 
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
@@ -16,6 +17,7 @@ import (
 // watch waits for a worker's end and records it. When the daemon closes first,
 // the next one finds the end in the worker's own record.
 func (c *Controller) watch(ctx context.Context, e *entry) {
+	defer observe.Worker()()
 	status, err := e.process.Wait(c.closing)
 	if err != nil {
 		if c.closing.Err() == nil {
@@ -43,6 +45,7 @@ func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Sta
 		log.G(ctx).WithError(err).Error("exit is not in the container's record")
 	}
 	close(e.exited)
+	observe.Exit(knownReason(exit.Reason), trapKind(exit))
 	log.G(ctx).WithFields(log.Fields{
 		"container_id": n.ID, "exit_code": exit.Code, "reason": exit.Reason,
 	}).Info("container exited")

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/sandbox/netns"
 	"github.com/wazelet/wazelet/sandbox/network"
 	"github.com/wazelet/wazelet/undo"
@@ -116,7 +117,7 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 			return sb, err
 		}
 	}
-	if err := c.writeFiles(sb); err != nil {
+	if err := observe.Do(ctx, observe.StepFiles, func(context.Context) error { return c.writeFiles(sb) }); err != nil {
 		return sb, err
 	}
 	if err := context.Cause(ctx); err != nil { // too late: nobody waits for it any more
@@ -131,12 +132,14 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 // connect gives the sandbox its network.
 func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack) error {
 	made.Push("network namespace", func(context.Context) error { return netns.Remove(sb.NetNS) })
-	if err := netns.Create(sb.NetNS); err != nil {
+	if err := observe.Do(ctx, observe.StepNetNS, func(context.Context) error { return netns.Create(sb.NetNS) }); err != nil {
 		return err
 	}
 	planned := *sb
 	made.Push("network", func(ctx context.Context) error { return c.detach(ctx, planned) })
-	result, err := c.network.Attach(ctx, sb.ID, sb.NetNS, sb.Attachment)
+	attaching, end := observe.Begin(ctx, observe.StepCNI)
+	result, err := c.network.Attach(attaching, sb.ID, sb.NetNS, sb.Attachment)
+	end(err)
 	if err != nil {
 		return err
 	}

@@ -70,12 +70,17 @@ func serve(ctx context.Context, c config.Config) (err error) {
 		return err
 	}
 	defer listener.Close() // no harm when the server has closed it
+	options, stop, err := startObserving(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	n, err := newNode(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	server := grpc.NewServer(cri.Interceptors(n.whyNotReady)...)
+	server := grpc.NewServer(append(options, cri.Interceptors(n.whyNotReady)...)...)
 	n.endpoint(c).Register(server)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

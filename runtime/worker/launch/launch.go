@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
@@ -59,6 +60,7 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		return nil, err
 	}
 	defer closeFiles()
+	_, spawned := observe.Begin(ctx, observe.StepSpawn)
 	p, conn, stop, err := start(ctx, child{
 		path: o.WorkerPath, mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
 		dir: "/", enter: func() error { return enterNetwork(o.NetNS) },
@@ -66,6 +68,7 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		tty:   o.Spec.Input == spec.InputTerminal,
 	})
 	if err != nil {
+		spawned(err)
 		return nil, err
 	}
 	defer conn.Close()
@@ -76,9 +79,11 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		}
 	}()
 	if o.Cgroup != nil {
-		if err := o.Cgroup(p.Pid); err != nil {
-			return nil, fmt.Errorf("worker's cgroup: %w", err)
-		}
+		err = o.Cgroup(p.Pid)
+	}
+	spawned(err)
+	if err != nil {
+		return nil, fmt.Errorf("worker's cgroup: %w", err)
 	}
 	return p, o.dialog(ctx, conn, compile)
 }
@@ -89,10 +94,14 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compil
 	if o.Spec.Module != nil {
 		module = []*os.File{o.Module}
 	}
-	if err := wire.Send(conn, o.Spec, module...); err != nil {
+	var resolved spec.Resolved
+	var program *os.File
+	err := observe.Do(ctx, observe.StepConfine, func(context.Context) (err error) {
+		if err = wire.Send(conn, o.Spec, module...); err == nil {
+			resolved, program, err = receiveResolved(conn)
+		}
 		return err
-	}
-	resolved, program, err := receiveResolved(conn)
+	})
 	if err != nil {
 		return err
 	}
@@ -100,11 +109,15 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compil
 		return fmt.Errorf("worker resolved %s without its file", resolved.Path)
 	}
 	defer program.Close()
-	dir, digest, err := compile(ctx, program)
+	compiling, compiled := observe.Begin(ctx, observe.StepModule)
+	dir, digest, err := compile(compiling, program)
+	compiled(err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", resolved.Path, err)
 	}
-	return answer(conn, dir, spec.Compiled{Digest: digest}, o.Spec.Rootless)
+	return observe.Do(ctx, observe.StepLoad, func(context.Context) error {
+		return answer(conn, dir, spec.Compiled{Digest: digest}, o.Spec.Rootless)
+	})
 }
 
 // receiveResolved reads which program the worker wants. The file is nil for one

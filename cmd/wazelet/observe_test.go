@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// configure appends to the daemon's configuration.
+func (s *server) configure(t *testing.T, toml string) {
+	t.Helper()
+	f, err := os.OpenFile(s.config, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(toml); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client returns a CRI client of the daemon.
+func (s *server) client(t *testing.T) runtimeapi.RuntimeServiceClient {
+	t.Helper()
+	conn, err := grpc.NewClient("unix://"+s.socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return runtimeapi.NewRuntimeServiceClient(conn)
+}
+
+// runPod makes a pod on the node's network and removes it again.
+func runPod(ctx context.Context, t *testing.T, client runtimeapi.RuntimeServiceClient) {
+	t.Helper()
+	pod, err := client.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: &runtimeapi.PodSandboxConfig{
+		Metadata: &runtimeapi.PodSandboxMetadata{Name: "p", Namespace: "default", Uid: "u"},
+		Linux: &runtimeapi.LinuxPodSandboxConfig{SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{
+			NamespaceOptions: &runtimeapi.NamespaceOption{Network: runtimeapi.NamespaceMode_NODE},
+		}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: pod.GetPodSandboxId()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMetricsAreServedWhereTheConfigurationSays(t *testing.T) {
+	s := newServer(t, t.TempDir())
+	s.configure(t, "[metrics]\naddress = '127.0.0.1:0'\n")
+	s.start(t)
+	s.expectNotice(t, "READY=1")
+	address := regexp.MustCompile(`address="?(127\.0\.0\.1:\d+)"? msg="metrics are served"|msg="metrics are served" address="?(127\.0\.0\.1:\d+)`).FindStringSubmatch(s.stderr.String())
+	if address == nil {
+		t.Fatalf("the log does not say where:\n%s", s.stderr)
+	}
+	base := "http://" + address[1] + address[2]
+	runPod(t.Context(), t, s.client(t))
+	defer http.DefaultClient.CloseIdleConnections()
+	get := func(path string) (int, string) {
+		answer, err := http.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(body)
+	}
+	code, text := get("/metrics")
+	for _, want := range []string{
+		`wazelet_rpc_duration_seconds_count{code="OK",method="RunPodSandbox"} `,
+		`wazelet_rpc_in_flight{method="RunPodSandbox"} 0`,
+		`wazelet_step_duration_seconds_count{result="ok",step="files"} `,
+		`wazelet_build_info{`,
+	} {
+		if code != http.StatusOK || !strings.Contains(text, "\n"+want) {
+			t.Errorf("%d, without %s", code, want)
+		}
+	}
+	if code, _ := get("/"); code != http.StatusNotFound {
+		t.Errorf("/ answers %d", code)
+	}
+	if code := s.end(t); code != 0 {
+		t.Errorf("exit code %d; it says\n%s", code, s.stderr)
+	}
+	if answer, err := http.Get(base + "/metrics"); err == nil {
+		answer.Body.Close()
+		t.Error("metrics are served after the end")
+	}
+}
+
+// spans is a collector: the real protocol, kept in memory.
+type spans struct {
+	collector.UnimplementedTraceServiceServer
+
+	mu  sync.Mutex
+	all []*trace.Span
+}
+
+func (s *spans) Export(_ context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, resource := range r.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			s.all = append(s.all, scope.GetSpans()...)
+		}
+	}
+	return &collector.ExportTraceServiceResponse{}, nil
+}
+
+// collect starts a collector.
+func collect(t *testing.T) (*spans, string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, server := &spans{}, grpc.NewServer()
+	collector.RegisterTraceServiceServer(server, s)
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := server.Serve(listener); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { server.Stop(); served.Wait() })
+	return s, listener.Addr().String()
+}
+
+// TestTracesJoinTheCallers calls as a kubelet does that traces one pod and not
+// another.
+func TestTracesJoinTheCallers(t *testing.T) {
+	received, address := collect(t)
+	s := newServer(t, t.TempDir())
+	s.configure(t, fmt.Sprintf("[tracing]\nendpoint = %q\n", address))
+	s.start(t)
+	s.expectNotice(t, "READY=1")
+	const traceID, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	client := s.client(t)
+	runPod(metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+traceID+"-"+parent+"-01"), t, client)
+	runPod(metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-ffffffffffffffffffffffffffffffff-"+parent+"-00"), t, client)
+	runPod(t.Context(), t, client) // no decision, and the configuration's is not to
+	if code := s.end(t); code != 0 {
+		t.Errorf("exit code %d; it says\n%s", code, s.stderr)
+	}
+
+	received.mu.Lock()
+	defer received.mu.Unlock()
+	calls, names := map[string]string{}, map[string]string{}
+	for _, span := range received.all {
+		if id := hex.EncodeToString(span.GetTraceId()); id != traceID {
+			t.Errorf("span %s is in trace %s", span.GetName(), id)
+		}
+		names[hex.EncodeToString(span.GetSpanId())] = span.GetName()
+		if hex.EncodeToString(span.GetParentSpanId()) == parent {
+			calls[span.GetName()] = hex.EncodeToString(span.GetSpanId())
+		}
+	}
+	for _, call := range []string{"runtime.v1.RuntimeService/RunPodSandbox", "runtime.v1.RuntimeService/RemovePodSandbox"} {
+		if calls[call] == "" {
+			t.Errorf("no span of %s; there are %v", call, names)
+		}
+	}
+	steps := 0
+	for _, span := range received.all {
+		if span.GetName() == "files" && names[hex.EncodeToString(span.GetParentSpanId())] == "runtime.v1.RuntimeService/RunPodSandbox" {
+			steps++
+		}
+	}
+	if steps != 1 {
+		t.Errorf("%d spans of the step files below the call; there are %v", steps, names)
+	}
+}
+
+// TestACollectorThatIsNotThereCostsOnlySpans: pods come up, and the daemon ends
+// in time.
+func TestACollectorThatIsNotThereCostsOnlySpans(t *testing.T) {
+	s := newServer(t, t.TempDir())
+	s.configure(t, "[tracing]\nendpoint = '127.0.0.1:1'\nsampling_rate_per_million = 1000000\n")
+	s.start(t)
+	s.expectNotice(t, "READY=1")
+	runPod(t.Context(), t, s.client(t))
+	if code := s.end(t); code != 0 {
+		t.Errorf("exit code %d; it says\n%s", code, s.stderr)
+	}
+	if !strings.Contains(s.stderr.String(), "spans are lost") {
+		t.Errorf("the log does not say that spans are lost:\n%s", s.stderr)
+	}
+}
