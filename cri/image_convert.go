@@ -89,6 +89,7 @@ func pullError(err error) error {
 
 // artifactInfo is what a verbose ImageStatus adds.
 type artifactInfo struct {
+	Format     imageservice.Format  `json:"format"`
 	Kind       imageservice.Kind    `json:"kind"`
 	Platform   string               `json:"platform"`
 	Manifest   string               `json:"manifest"`
@@ -105,7 +106,7 @@ type artifactInfo struct {
 
 func imageInfo(i imageservice.Image) artifactInfo {
 	return artifactInfo{
-		Kind: i.Kind, Platform: i.Platform, Manifest: i.Manifest.String(),
+		Format: i.Format, Kind: i.Kind, Platform: i.Platform, Manifest: i.Manifest.String(),
 		Entrypoint: i.Entrypoint, Cmd: i.Cmd, Env: i.Env, WorkingDir: i.WorkingDir,
 		User: i.User, StopSignal: i.StopSignal, Labels: i.Labels, Volumes: i.Volumes, Module: i.Module,
 	}

@@ -16,31 +16,43 @@ import (
 	"github.com/wazelet/wazelet/imageservice/snapshot"
 )
 
-// describeImage builds the Image from a manifest and its configuration, and for an image of files its layers in order
-// of unpacking. It is the only reading of them: what a pull stores, a restart reads the same way.
-func describeImage(desc ocispec.Descriptor, manifest ocispec.Manifest, rawConfig []byte) (Image, []snapshot.Layer, error) {
-	kind, err := classify(manifest)
-	if err != nil {
-		return Image{}, nil, err
-	}
-	c, err := parseConfig(rawConfig)
-	if err != nil {
-		return Image{}, nil, err
+// describeImage builds the Image from a manifest of that shape and its configuration, and for an image of files its
+// layers in order of unpacking. It is the only reading of them: what a pull stores, a restart reads the same way.
+func describeImage(desc ocispec.Descriptor, manifest ocispec.Manifest, shape shape, rawConfig []byte) (Image, []snapshot.Layer, error) {
+	var c config
+	if shape.says() {
+		var err error
+		if c, err = parseConfig(rawConfig); err != nil {
+			return Image{}, nil, err
+		}
 	}
 	image := Image{
 		ID:       manifest.Config.Digest.String(),
 		Manifest: desc.Digest,
 		Size:     desc.Size + manifest.Config.Size,
-		Kind:     kind,
+		Kind:     KindModule,
+		Format:   shape.format,
 		Platform: platformOf(c),
 	}
-	for _, layer := range manifest.Layers {
-		image.Size += layer.Size
+	for _, blob := range shape.blobs {
+		image.Size += blob.Size
 	}
-	if kind == KindModule {
-		return describeModule(image, manifest.Layers[0], c), nil, nil
+	if shape.format != FormatWasm { // whose configuration has no such part
+		image.setDefaults(c)
 	}
-	return describeFiles(image, manifest, c)
+	if shape.format == FormatFiles {
+		image.Kind = KindFiles
+		return describeFiles(image, manifest, c)
+	}
+	return describeModule(image, shape.blobs[0], c), nil, nil
+}
+
+// setDefaults takes over what a configuration says about the program.
+func (i *Image) setDefaults(c config) {
+	i.Entrypoint, i.Cmd, i.Env = c.Config.Entrypoint, c.Config.Cmd, c.Config.Env
+	i.WorkingDir, i.User, i.StopSignal = c.Config.WorkingDir, c.Config.User, c.Config.StopSignal
+	i.Labels = c.Config.Labels
+	i.Volumes = slices.Sorted(maps.Keys(c.Config.Volumes))
 }
 
 // platformOf returns os/architecture[/variant] as configured; nothing of it is trusted.
@@ -52,7 +64,7 @@ func platformOf(c config) string {
 // describeModule completes the image of a module. Its id is the configuration's digest only if that depends on the
 // module.
 func describeModule(image Image, layer ocispec.Descriptor, c config) Image {
-	if !slices.Contains(c.LayerDigests, layer.Digest) {
+	if !slices.Contains(c.LayerDigests, layer.Digest) && !slices.Contains(c.RootFS.DiffIDs, layer.Digest) {
 		image.ID = image.Manifest.String()
 	}
 	image.Module = &Module{Digest: layer.Digest, Size: layer.Size}
@@ -78,21 +90,28 @@ func describeFiles(image Image, manifest ocispec.Manifest, c config) (Image, []s
 	for i, chain := range identity.ChainIDs(slices.Clone(diffs)) {
 		layers[i].Parent, layers[i].Chain, image.chain = image.chain, chain, chain
 	}
-	image.Entrypoint, image.Cmd, image.Env = c.Config.Entrypoint, c.Config.Cmd, c.Config.Env
-	image.WorkingDir, image.User, image.StopSignal = c.Config.WorkingDir, c.Config.User, c.Config.StopSignal
-	image.Labels = c.Config.Labels
-	image.Volumes = slices.Sorted(maps.Keys(c.Config.Volumes))
 	return image, layers, nil
 }
 
-// moduleName returns the file name of an artifact's module: its title if it has a usable one, else the last part of the
-// repository.
-func moduleName(named reference.Named, layer ocispec.Descriptor) string {
-	const longest = 255
-	title := path.Base(layer.Annotations[ocispec.AnnotationTitle])
-	unusable := strings.ContainsFunc(title, func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == 0xfffd })
-	if title != "." && title != ".." && title != "/" && !unusable && len(title) <= longest {
-		return title
+// moduleName returns the file name of an image's module: its title if it has a usable one, else the program's that the
+// image names, else the last part of the repository.
+func moduleName(named reference.Named, layer ocispec.Descriptor, image Image) string {
+	titles := []string{layer.Annotations[ocispec.AnnotationTitle]}
+	if len(image.Entrypoint) > 0 {
+		program, _, _ := cutExport(image.Entrypoint[0])
+		titles = append(titles, program)
+	}
+	for _, title := range titles {
+		if title = path.Base(title); usableName(title) {
+			return title
+		}
 	}
 	return path.Base(reference.Path(named)) + ".wasm"
+}
+
+// usableName tells whether a file can have that name without surprising anybody.
+func usableName(name string) bool {
+	const longest = 255
+	unusable := strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == 0xfffd })
+	return name != "." && name != ".." && name != "/" && !unusable && len(name) <= longest
 }

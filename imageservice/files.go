@@ -31,8 +31,9 @@ func (s *Service) OpenModule(ctx context.Context, image Image) (*os.File, error)
 
 // OpenEntry opens the file that the first word of an image's Entrypoint and Cmd names, and returns its path in the
 // image. A word with a slash is a path, relative to the working directory; one without is looked for in PATH and then in
-// the working directory, as images FROM scratch have no PATH. Links lead nowhere outside of the image. The error is
-// errdefs.ErrNotFound when the image names no program or lacks it.
+// the working directory, as images FROM scratch have no PATH. Where there is no such file, the word is tried without
+// its export (path#export). Links lead nowhere outside of the image. The error is errdefs.ErrNotFound when the image
+// names no program or lacks it.
 func (s *Service) OpenEntry(ctx context.Context, image Image) (*os.File, string, error) {
 	argv := append(append([]string{}, image.Entrypoint...), image.Cmd...)
 	if image.Kind != KindFiles || len(argv) == 0 || argv[0] == "" {
@@ -42,16 +43,31 @@ func (s *Service) OpenEntry(ctx context.Context, image Image) (*os.File, string,
 	if err != nil {
 		return nil, "", err
 	}
-	for _, name := range candidates(argv[0], image) {
-		f, resolved, err := tree.Open(name)
-		if err == nil {
-			return f, resolved, nil
-		}
-		if !absent(err) {
-			return nil, "", fmt.Errorf("program %s: %w", quote(argv[0]), err)
+	words := []string{argv[0]}
+	if program, _, ok := cutExport(argv[0]); ok {
+		words = append(words, program)
+	}
+	for _, word := range words {
+		for _, name := range candidates(word, image) {
+			f, resolved, err := tree.Open(name)
+			if err == nil {
+				return f, resolved, nil
+			}
+			if !absent(err) {
+				return nil, "", fmt.Errorf("program %s: %w", quote(argv[0]), err)
+			}
 		}
 	}
 	return nil, "", &Error{Text: fmt.Sprintf("the image has no program %s", quote(argv[0])), Class: errdefs.ErrNotFound}
+}
+
+// cutExport takes "path#export", a program with the function of it that runs in place of _start, apart.
+func cutExport(word string) (program, export string, ok bool) {
+	i := strings.LastIndexByte(word, '#')
+	if i < 1 || i == len(word)-1 {
+		return word, "", false
+	}
+	return word[:i], word[i+1:], true
 }
 
 // candidates are the paths a program's name may mean, the first that exists counts.

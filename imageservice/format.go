@@ -4,6 +4,7 @@ package imageservice
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,106 +12,127 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Media types of the CNCF Wasm artifact,
-// https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/.
+// Media types of modules: the CNCF's Wasm artifact
+// (https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/), and what wasm-to-oci writes.
 const (
-	mediaTypeWasmConfig = "application/vnd.wasm.config.v0+json"
-	mediaTypeWasm       = "application/wasm"
+	mediaTypeWasmConfig   = "application/vnd.wasm.config.v0+json"
+	mediaTypeWasm         = "application/wasm"
+	mediaTypeLegacyConfig = "application/vnd.wasm.config.v1+json"
+	suffixWasm            = "+wasm" // of every other type of layer that is a module by itself
 )
 
-// foreign are formats that are recognised and refused, by media types of the configuration or of a layer. The first
-// that matches speaks, so the more telling ones come first.
-var foreign = []struct {
-	prefixes []string
-	sentence string
-}{
-	{[]string{"application/vnd.fermyon.spin.", "application/vnd.spinframework.spin."},
-		"is a Spin application, which needs the Spin runtime: its components can be pushed as Wasm artifacts of their own"},
-	{[]string{"application/vnd.module.wasm."},
-		"is an Istio or Envoy filter (proxy-wasm), which runs inside a proxy and not as a container"},
-	{[]string{"application/vnd.wasm.config.v1+json", "application/vnd.wasm.content."},
-		"is an artifact of wasm-to-oci (Krustlet), a format that is not supported yet: push it as a Wasm artifact with config type " + mediaTypeWasmConfig},
-	{[]string{"application/vnd.bytecodealliance."},
-		"has WebAssembly binaries as layers, a format that is not supported yet: push it as a Wasm artifact with config type " + mediaTypeWasmConfig},
-	{[]string{"application/vnd.dev.cosign.", "application/vnd.dev.sigstore.", "application/vnd.cncf.notary.signature"},
-		"is a signature of another image"},
-	{[]string{"application/vnd.in-toto", "application/vnd.dsse."},
-		"is an attestation about another image"},
-	{[]string{"application/spdx", "text/spdx", "application/vnd.cyclonedx", "application/vnd.syft"},
-		"is a bill of materials of another image"},
-	{[]string{"application/vnd.cncf.helm."},
-		"is a Helm chart"},
+// Format is the way an image is made.
+type Format string
+
+// Formats of images. All but the first are one module.
+const (
+	FormatFiles    Format = "files"       // layers that are archives, as in any container image
+	FormatWasm     Format = "wasm"        // the CNCF's artifact: wkg, wasmCloud, `wazelet image push`
+	FormatLegacy   Format = "wasm-to-oci" // Krustlet's artifact
+	FormatLayer    Format = "wasm-layer"  // a container image's configuration with a module as its layer: runwasi
+	FormatArtifact Format = "artifact"    // anything else with one layer that is a module: oras
+)
+
+// shape is what a manifest tells about its image.
+type shape struct {
+	format Format
+	blobs  []ocispec.Descriptor // what the image needs besides manifest and configuration
 }
 
-// mediaTypesOf returns all media types a manifest names, the configuration's first.
-func mediaTypesOf(manifest ocispec.Manifest) []string {
-	types := []string{baseType(manifest.Config.MediaType)}
-	if manifest.ArtifactType != "" {
-		types = append(types, baseType(manifest.ArtifactType))
-	}
-	for _, layer := range manifest.Layers {
-		types = append(types, baseType(layer.MediaType))
-	}
-	return types
+// says tells whether the configuration is about the image; that of other artifacts may be anything.
+func (s shape) says() bool {
+	return s.format == FormatFiles || s.format == FormatWasm || s.format == FormatLayer
 }
 
-// classify tells from a manifest which kind of image it is, or why it cannot be run.
-func classify(manifest ocispec.Manifest) (Kind, error) {
-	types := mediaTypesOf(manifest)
-	for _, format := range foreign {
-		for _, prefix := range format.prefixes {
-			for _, mediaType := range types {
-				if strings.HasPrefix(mediaType, prefix) {
-					return "", unusable("media type %s: it %s", quote(mediaType), format.sentence)
-				}
-			}
-		}
+// classify tells from a manifest how the image is made, or why it cannot be run.
+func classify(manifest ocispec.Manifest) (shape, error) {
+	if err := refuseForeign(manifest); err != nil {
+		return shape{}, err
 	}
-	switch configType := types[0]; {
+	switch configType := baseType(manifest.Config.MediaType); {
 	case configType == mediaTypeWasmConfig:
-		return KindModule, checkModuleLayers(manifest)
-	case images.IsConfigType(configType):
-		return KindFiles, checkFileLayers(manifest)
-	case hasWasmLayer(manifest):
-		return "", unusable("config type %s with a layer of %s: this way of pushing a module is not supported yet, its config type must be %s",
-			quote(configType), mediaTypeWasm, mediaTypeWasmConfig)
-	default:
-		return "", unusable("config type %s: it is neither a container image nor a Wasm artifact", quote(configType))
+		return artifactOf(FormatWasm, manifest)
+	case configType == mediaTypeLegacyConfig:
+		return artifactOf(FormatLegacy, manifest)
+	case !images.IsConfigType(configType):
+		return anyArtifact(manifest)
+	case slices.ContainsFunc(manifest.Layers, isModule):
+		return artifactOf(FormatLayer, manifest)
 	}
+	return shape{FormatFiles, manifest.Layers}, checkFileLayers(manifest)
 }
 
-func hasWasmLayer(manifest ocispec.Manifest) bool {
-	for _, layer := range manifest.Layers {
-		if baseType(layer.MediaType) == mediaTypeWasm {
-			return true
-		}
-	}
-	return false
-}
-
-// checkModuleLayers admits exactly one layer, the module. The specification leaves more than one to the consumer and
+// artifactOf admits exactly one layer, the module. The CNCF's specification leaves more than one to the consumer and
 // advises to reject: nothing says which of them to run.
-func checkModuleLayers(manifest ocispec.Manifest) error {
+func artifactOf(format Format, manifest ocispec.Manifest) (shape, error) {
 	if n := len(manifest.Layers); n != 1 {
-		return unusable("it has %d layers; a Wasm artifact has exactly one, its module", n)
+		return shape{}, unusable("it has %d layers; %s has exactly one, its module", n, format.noun())
 	}
 	layer := manifest.Layers[0]
-	if baseType(layer.MediaType) != mediaTypeWasm {
-		return unusable("its layer has media type %s; that of a Wasm artifact is %s", quote(layer.MediaType), mediaTypeWasm)
+	if !isModule(layer) {
+		return shape{}, unusable("its layer has media type %s; that of %s is %s", quote(layer.MediaType), format.noun(), mediaTypeWasm)
 	}
+	return moduleShape(format, layer)
+}
+
+func (f Format) noun() string {
+	switch f {
+	case FormatLegacy:
+		return "an artifact of wasm-to-oci"
+	case FormatLayer:
+		return "an image with a WebAssembly binary as layer"
+	}
+	return "a Wasm artifact"
+}
+
+// anyArtifact looks for the one module among the layers of an artifact whose configuration says nothing. The others,
+// such as a text beside it, are not fetched.
+func anyArtifact(manifest ocispec.Manifest) (shape, error) {
+	var found []ocispec.Descriptor
+	for _, layer := range manifest.Layers {
+		if isModule(layer) || isNamedModule(layer) {
+			found = append(found, layer)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return shape{}, unusable("config type %s: it is neither a container image nor a Wasm artifact", quote(baseType(manifest.Config.MediaType)))
+	case 1:
+		return moduleShape(FormatArtifact, found[0])
+	}
+	return shape{}, unusable("it has %d layers that are WebAssembly binaries, and nothing says which of them to run", len(found))
+}
+
+func moduleShape(format Format, layer ocispec.Descriptor) (shape, error) {
 	if layer.Size > maxModule {
-		return malformed("its module has %d bytes, more than the %d allowed", layer.Size, maxModule)
+		return shape{}, malformed("its module has %d bytes, more than the %d allowed", layer.Size, maxModule)
 	}
-	return nil
+	return shape{format, []ocispec.Descriptor{layer}}, nil
+}
+
+// isModule tells by its media type that a layer is a module and no archive.
+func isModule(layer ocispec.Descriptor) bool {
+	mediaType := baseType(layer.MediaType)
+	return mediaType == mediaTypeWasm || strings.HasSuffix(mediaType, suffixWasm)
+}
+
+// annotationUnpack marks a layer that oras made of a folder.
+const annotationUnpack = "io.deis.oras.content.unpack"
+
+// isNamedModule knows a file that was pushed without a media type by its name. To such a file oras gives the type of an
+// archive, which it is not.
+func isNamedModule(layer ocispec.Descriptor) bool {
+	switch baseType(layer.MediaType) {
+	case ocispec.MediaTypeImageLayer, "application/octet-stream":
+		return strings.HasSuffix(layer.Annotations[ocispec.AnnotationTitle], ".wasm") && layer.Annotations[annotationUnpack] != "true"
+	}
+	return false
 }
 
 // checkFileLayers admits layers that are tar archives.
 func checkFileLayers(manifest ocispec.Manifest) error {
 	for _, layer := range manifest.Layers {
 		switch mediaType := baseType(layer.MediaType); {
-		case mediaType == mediaTypeWasm:
-			return unusable("layer %s is a WebAssembly binary beside a container image's configuration, a format that is not supported yet: its config type must be %s",
-				layer.Digest, mediaTypeWasmConfig)
 		case images.IsNonDistributable(mediaType):
 			return unusable("layer %s is not to be distributed by registries (%s)", layer.Digest, mediaType)
 		case strings.HasSuffix(mediaType, "+encrypted"):

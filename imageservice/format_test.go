@@ -17,22 +17,30 @@ import (
 
 // Each refused format is refused with a sentence that names it, and leaves nothing.
 func TestRefusedFormats(t *testing.T) {
-	const wasmLayer = "application/vnd.wasm.content.layer.v1+wasm"
+	const (
+		wasmLayer = "application/vnd.wasm.content.layer.v1+wasm"
+		layerType = "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm"
+	)
 	ociConfig := []byte(`{"architecture":"wasm","os":"wasip1","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:` + strings.Repeat("a", 64) + `"]}}`)
 	tests := []struct {
 		name     string
 		image    artifact
 		sentence string
 	}{
-		{"wasm-to-oci", newArtifact(t, "application/vnd.wasm.config.v1+json", []byte("{}"), blob{mediaType: wasmLayer, body: wasm}),
-			"artifact of wasm-to-oci (Krustlet)"},
+		{"wasm-to-oci without module", newArtifact(t, "application/vnd.wasm.config.v1+json", []byte("{}")), "an artifact of wasm-to-oci has exactly one"},
+		{"wasmcloud actor", newArtifact(t, "application/vnd.wasmcloud.actor.archive.config", []byte("{}"),
+			blob{mediaType: "application/vnd.module.wasm.content.layer.v1+wasm", body: wasm}), "wasmCloud actor"},
+		{"wasmcloud provider", newArtifact(t, "application/vnd.wasmcloud.provider.archive.config", []byte("{}"),
+			blob{mediaType: "application/vnd.wasmcloud.provider.archive.layer.v1+par", body: []byte("x")}), "capability provider"},
 		{"spin", newArtifact(t, ocispec.MediaTypeImageConfig, []byte("{}"),
 			blob{mediaType: wasmLayer, body: wasm}, blob{mediaType: "application/vnd.fermyon.spin.application.v1+config", body: []byte("{}")}),
 			"Spin application"},
 		{"istio", newArtifact(t, "application/vnd.module.wasm.config.v1+json", []byte("{}"),
 			blob{mediaType: "application/vnd.module.wasm.content.layer.v1+wasm", body: wasm}), "Istio or Envoy filter"},
-		{"bytecodealliance", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig,
-			blob{mediaType: "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm", body: wasm}), "binaries as layers"},
+		{"two wasm layers in an image", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig,
+			blob{mediaType: layerType, body: wasm}, blob{mediaType: layerType, body: append(wasm[:8:8], 0)}), "it has 2 layers; an image with a WebAssembly binary as layer has exactly one"},
+		{"files beside a wasm layer", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig,
+			blob{mediaType: layerType, body: wasm}, blob{mediaType: ocispec.MediaTypeImageLayer, body: archive(t, file{name: "a"})}), "it has 2 layers; an image with a WebAssembly binary"},
 		{"cosign", newArtifact(t, ocispec.MediaTypeImageConfig, []byte("{}"),
 			blob{mediaType: "application/vnd.dev.cosign.simplesigning.v1+json", body: []byte("{}")}), "signature of another image"},
 		{"notation", newArtifact(t, "application/vnd.cncf.notary.signature", []byte("{}"),
@@ -43,8 +51,14 @@ func TestRefusedFormats(t *testing.T) {
 			blob{mediaType: "application/spdx+json", body: []byte("{}")}), "bill of materials"},
 		{"helm", newArtifact(t, "application/vnd.cncf.helm.config.v1+json", []byte("{}"),
 			blob{mediaType: "application/vnd.cncf.helm.chart.content.v1.tar+gzip", body: []byte("x")}), "Helm chart"},
-		{"oras", newArtifact(t, ocispec.MediaTypeEmptyJSON, []byte("{}"), blob{mediaType: mediaTypeWasm, body: wasm}),
-			"this way of pushing a module is not supported yet"},
+		{"oras with two modules", newArtifact(t, ocispec.MediaTypeEmptyJSON, []byte("{}"),
+			blob{mediaType: mediaTypeWasm, body: wasm}, blob{mediaType: mediaTypeWasm, body: append(wasm[:8:8], 0)}), "2 layers that are WebAssembly binaries, and nothing says which"},
+		{"oras with a folder", newArtifact(t, ocispec.MediaTypeEmptyJSON, []byte("{}"),
+			blob{mediaType: ocispec.MediaTypeImageLayerGzip, body: wasm, annotations: map[string]string{ocispec.AnnotationTitle: "dir.wasm", annotationUnpack: "true"}}),
+			"neither a container image nor a Wasm artifact"},
+		{"oras with no module", newArtifact(t, ocispec.MediaTypeEmptyJSON, []byte("{}"),
+			blob{mediaType: ocispec.MediaTypeImageLayer, body: []byte("PK"), annotations: map[string]string{ocispec.AnnotationTitle: "fake.wasm"}}),
+			"is not a WebAssembly binary"},
 		{"unknown config", newArtifact(t, "application/vnd.example+json", []byte("{}"), blob{mediaType: "text/plain", body: []byte("x")}),
 			"neither a container image nor a Wasm artifact"},
 		{"two modules", newArtifact(t, mediaTypeWasmConfig, wasmConfig(t, wasm),
@@ -56,8 +70,6 @@ func TestRefusedFormats(t *testing.T) {
 			"is not a WebAssembly binary"},
 		{"module as archive", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig, blob{mediaType: ocispec.MediaTypeImageLayer, body: wasm}),
 			"is a WebAssembly binary, not a tar archive"},
-		{"wasm layer in image", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig, blob{mediaType: mediaTypeWasm, body: wasm}),
-			"beside a container image's configuration"},
 		{"text as archive", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig,
 			blob{mediaType: ocispec.MediaTypeImageLayer, body: bytes.Repeat([]byte("no tar "), 200)}), "it is not a tar archive"},
 		{"damaged gzip", newArtifact(t, ocispec.MediaTypeImageConfig, ociConfig,
@@ -143,22 +155,30 @@ func TestImageWithoutLayers(t *testing.T) {
 }
 
 func TestModuleName(t *testing.T) {
-	for _, test := range []struct{ ref, title, want string }{
-		{"r/tools/greet:1", "", "greet.wasm"},
-		{"greet", "", "greet.wasm"},
-		{"r/greet", "hello.wasm", "hello.wasm"},
-		{"r/greet", "../../etc/passwd", "passwd"},
-		{"r/greet", "..", "greet.wasm"},
-		{"r/greet", "/", "greet.wasm"},
-		{"r/greet", "a\nb", "greet.wasm"},
-		{"r/greet", strings.Repeat("a", 300), "greet.wasm"},
+	for _, test := range []struct{ ref, title, entrypoint, want string }{
+		{"r/tools/greet:1", "", "", "greet.wasm"},
+		{"greet", "", "", "greet.wasm"},
+		{"r/greet", "hello.wasm", "", "hello.wasm"},
+		{"r/greet", "hello.wasm", "/other.wasm", "hello.wasm"},
+		{"r/greet", "", "/bin/tool.wasm", "tool.wasm"},
+		{"r/greet", "", "tool.wasm#run", "tool.wasm"},
+		{"r/greet", "..", "/", "greet.wasm"},
+		{"r/greet", "../../etc/passwd", "", "passwd"},
+		{"r/greet", "..", "", "greet.wasm"},
+		{"r/greet", "/", "", "greet.wasm"},
+		{"r/greet", "a\nb", "", "greet.wasm"},
+		{"r/greet", strings.Repeat("a", 300), "", "greet.wasm"},
 	} {
 		named, err := parseRef(test.ref)
 		if err != nil {
 			t.Fatal(err)
 		}
 		layer := ocispec.Descriptor{Annotations: map[string]string{ocispec.AnnotationTitle: test.title}}
-		if got := moduleName(named, layer); got != test.want {
+		var image Image
+		if test.entrypoint != "" {
+			image.Entrypoint = []string{test.entrypoint}
+		}
+		if got := moduleName(named, layer, image); got != test.want {
 			t.Errorf("moduleName(%s, %.20q) = %q, want %q", test.ref, test.title, got, test.want)
 		}
 	}

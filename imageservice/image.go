@@ -30,9 +30,10 @@ type Image struct {
 	Digests  []string      // name@digest, fully qualified, sorted
 	Size     int64         // bytes of manifest, configuration and layers, as they were transferred
 	Kind     Kind
-	Platform string // os/architecture of the configuration, "wasi/wasm"
+	Format   Format
+	Platform string // os/architecture of the configuration, "wasi/wasm"; "" when it has none
 
-	// From the configuration of an image of files, empty for a module.
+	// From the configuration of a container image, empty for an artifact.
 	Entrypoint, Cmd, Env []string
 	WorkingDir           string
 	User                 string // "user", "uid", "user:group" …

@@ -24,6 +24,9 @@ const (
 	maxModule   = 512 << 20
 )
 
+// mediaTypeArtifactManifest is of release candidates of OCI 1.1.
+const mediaTypeArtifactManifest = "application/vnd.oci.artifact.manifest.v1+json"
+
 // document has the members by which manifests and indexes, also of older formats, are told apart.
 type document struct {
 	SchemaVersion int             `json:"schemaVersion"`
@@ -86,6 +89,9 @@ func parseDocument(mediaType string, raw []byte, doc *document, into any) error 
 	}
 	if doc.FSLayers != nil || doc.SchemaVersion == 1 || mediaType == images.MediaTypeDockerSchema1Manifest {
 		return unusable("its manifest has Docker's schema 1, which is no longer in use: build and push the image anew")
+	}
+	if mediaType == mediaTypeArtifactManifest {
+		return unusable("its manifest has a type that OCI has withdrawn (%s): push it with a present release of the tool", mediaType)
 	}
 	if doc.SchemaVersion != 2 {
 		return malformed("its manifest has schemaVersion %d, 2 expected", doc.SchemaVersion)

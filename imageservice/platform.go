@@ -19,8 +19,8 @@ var wasmOS = []string{"wasi", "wasip1", "linux", "wasip2"}
 // attestationType marks index entries that describe another entry instead of being an image (BuildKit).
 const attestationType = "vnd.docker.reference.type"
 
-// choose picks the index entry for this node: one for WebAssembly if there is any, else the best for the host's Linux.
-// An index with one entry that names no platform means that entry.
+// choose picks the index entry for this node: one for WebAssembly if there is any, by its platform before by its
+// annotations, else the best for the host's Linux. An index with one entry that names no platform means that entry.
 func choose(index ocispec.Index) (ocispec.Descriptor, error) {
 	host := platforms.DefaultStrict()
 	var wasm, native, unnamed []ocispec.Descriptor
@@ -29,7 +29,7 @@ func choose(index ocispec.Index) (ocispec.Descriptor, error) {
 		case entry.Annotations[attestationType] != "":
 		case entry.Platform == nil || entry.Platform.OS == "" && entry.Platform.Architecture == "":
 			unnamed = append(unnamed, entry)
-		case strings.HasPrefix(entry.Platform.Architecture, "wasm"):
+		case strings.HasPrefix(entry.Platform.Architecture, "wasm"), isMarkedWasm(entry):
 			wasm = append(wasm, entry)
 		case host.Match(*entry.Platform):
 			native = append(native, entry)
@@ -56,15 +56,32 @@ func choose(index ocispec.Index) (ocispec.Descriptor, error) {
 	}
 }
 
+// isMarkedWasm knows the annotations by which crun is told that an image for an ordinary platform is WebAssembly, as
+// buildah writes them (https://github.com/containers/crun/blob/main/docs/wasm-wasi-example.md).
+func isMarkedWasm(entry ocispec.Descriptor) bool {
+	switch entry.Annotations["module.wasm.image/variant"] {
+	case "compat", "compat-smart":
+		return true
+	}
+	switch entry.Annotations["run.oci.handler"] {
+	case "wasm", "wasm-smart":
+		return true
+	}
+	return false
+}
+
 func wasmRank(p *ocispec.Platform) int {
 	rank := 2 * slices.Index(wasmOS, p.OS)
 	if rank < 0 {
 		rank = 2 * len(wasmOS)
 	}
-	if p.Architecture != "wasm" {
-		rank++
+	switch {
+	case p.Architecture == "wasm":
+		return rank
+	case strings.HasPrefix(p.Architecture, "wasm"):
+		return rank + 1
 	}
-	return rank
+	return 2*len(wasmOS) + 2 // told by its annotations only
 }
 
 // offered lists the platforms of an index for an error.

@@ -19,7 +19,7 @@ func TestChooseFromIndex(t *testing.T) {
 	host := "linux/" + goruntime.GOARCH
 	for _, test := range []struct {
 		name    string
-		offered string // os/architecture, "-" for none, "!" before an attestation
+		offered string // os/architecture, "-" for none, "!" before an attestation, "+" before one with crun's annotation
 		want    int    // -1 for none
 	}{
 		{"wasm before host", host + " wasi/wasm", 1},
@@ -30,6 +30,8 @@ func TestChooseFromIndex(t *testing.T) {
 		{"unknown os with wasm", host + " js/wasm", 1},
 		{"known before unknown os", "js/wasm wasi/wasm32", 1},
 		{"host", "windows/amd64 " + host, 1},
+		{"marked for crun before host", host + " +" + host, 1},
+		{"wasm before marked for crun", "+" + host + " js/wasm32", 1},
 		{"attestation is no image", "!unknown/unknown " + host, 1},
 		{"first of equals", "wasi/wasm wasi/wasm", 0},
 		{"one without platform", "-", 0},
@@ -44,6 +46,10 @@ func TestChooseFromIndex(t *testing.T) {
 				var entry ocispec.Descriptor
 				if name, ok := strings.CutPrefix(p, "!"); ok {
 					entry.Annotations = map[string]string{attestationType: "attestation-manifest"}
+					p = name
+				}
+				if name, ok := strings.CutPrefix(p, "+"); ok {
+					entry.Annotations = map[string]string{"module.wasm.image/variant": "compat-smart"}
 					p = name
 				}
 				if os, arch, ok := strings.Cut(p, "/"); ok {
@@ -176,14 +182,18 @@ func FuzzDocuments(f *testing.F) {
 		if err != nil {
 			return
 		}
-		image, layers, err := describeImage(ocispec.Descriptor{Digest: digest.FromBytes(doc), Size: int64(len(doc))}, manifest, config)
+		shape, err := classify(manifest)
+		if err != nil {
+			return
+		}
+		image, layers, err := describeImage(ocispec.Descriptor{Digest: digest.FromBytes(doc), Size: int64(len(doc))}, manifest, shape, config)
 		if err != nil {
 			return
 		}
 		if image.Size <= 0 || image.ID == "" {
 			t.Errorf("image = %+v", image)
 		}
-		if (image.Kind == KindModule) != (image.Module != nil) || image.Kind == KindFiles && len(layers) != len(manifest.Layers) {
+		if (image.Kind == KindModule) != (image.Module != nil) || image.Module != nil && len(shape.blobs) != 1 || image.Kind == KindFiles && len(layers) != len(manifest.Layers) {
 			t.Errorf("image = %+v of layers %v", image, layers)
 		}
 	})

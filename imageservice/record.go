@@ -10,7 +10,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/wazelet/wazelet/imageservice/content"
-	"github.com/wazelet/wazelet/imageservice/snapshot"
 )
 
 // Labels of the names an image has in the content store. Every image has a name that is its id, whose target is the
@@ -89,15 +88,16 @@ func (s *Service) loadImage(ctx context.Context, id string, names []content.Name
 	if i < 0 {
 		return Image{}, malformed("it has names but no record of its own")
 	}
-	image, manifest, _, err := s.readStored(ctx, names[i])
+	stored, err := s.readStored(ctx, names[i])
 	if err != nil {
 		return Image{}, err
 	}
+	image := stored.image
 	if image.Module != nil {
 		image.Module.Name = names[i].Labels[labelModule]
 	}
-	for _, layer := range manifest.Layers {
-		if err := s.content.Check(ctx, layer); err != nil {
+	for _, blob := range stored.blobs {
+		if err := s.content.Check(ctx, blob); err != nil {
 			return Image{}, err
 		}
 	}
@@ -105,19 +105,23 @@ func (s *Service) loadImage(ctx context.Context, id string, names []content.Name
 }
 
 // readStored reads the image that the name of its id leads to, from its manifest and configuration.
-func (s *Service) readStored(ctx context.Context, name content.Name) (Image, ocispec.Manifest, []snapshot.Layer, error) {
+func (s *Service) readStored(ctx context.Context, name content.Name) (stored, error) {
 	raw, err := s.content.Read(ctx, name.Target, maxManifest)
 	if err != nil {
-		return Image{}, ocispec.Manifest{}, nil, err
+		return stored{}, err
 	}
 	manifest, err := parseManifest(baseType(name.Target.MediaType), raw)
 	if err != nil {
-		return Image{}, manifest, nil, err
+		return stored{}, err
+	}
+	shape, err := classify(manifest)
+	if err != nil {
+		return stored{}, err
 	}
 	rawConfig, err := s.content.Read(ctx, manifest.Config, maxConfig)
 	if err != nil {
-		return Image{}, manifest, nil, err
+		return stored{}, err
 	}
-	image, layers, err := describeImage(name.Target, manifest, rawConfig)
-	return image, manifest, layers, err
+	image, layers, err := describeImage(name.Target, manifest, shape, rawConfig)
+	return stored{image: image, manifest: name.Target, config: manifest.Config, blobs: shape.blobs, layers: layers}, err
 }

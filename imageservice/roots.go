@@ -63,14 +63,14 @@ func (s *Service) unpackAgain(ctx context.Context, image Image) (err error) {
 		if name.Name != image.ID {
 			continue
 		}
-		_, manifest, layers, err := s.readStored(held, name)
+		stored, err := s.readStored(held, name)
 		if err != nil {
 			return err
 		}
-		if err := s.unpack(held, image, manifest.Layers, layers, nil); err != nil {
+		if err := s.unpack(held, image, stored.blobs, stored.layers, nil); err != nil {
 			return s.describe(err)
 		}
-		return s.link(held, name.Target, manifest, image)
+		return s.link(held, stored)
 	}
 	return errAbsent
 }

@@ -28,10 +28,17 @@ const (
 
 // pulled is an image that is complete in the store but has no names yet.
 type pulled struct {
-	image    Image
-	top      ocispec.Descriptor // what the reference resolved to: an index or the manifest
-	manifest ocispec.Descriptor
-	names    []string
+	stored
+	top   ocispec.Descriptor // what the reference resolved to: an index or the manifest
+	names []string
+}
+
+// stored is an image with the blobs it is made of.
+type stored struct {
+	image            Image
+	manifest, config ocispec.Descriptor
+	blobs            []ocispec.Descriptor
+	layers           []snapshot.Layer // of an image of files, one for each of the blobs
 }
 
 // transfer brings an image into the store. The context carries the lease that holds it there.
@@ -60,24 +67,26 @@ func (s *Service) transfer(ctx context.Context, session *registry.Session, named
 	if err != nil {
 		return nil, err
 	}
-	if _, err := classify(manifest); err != nil { // before the configuration, whose type may be anything
+	shape, err := classify(manifest) // before the configuration, whose type may be anything
+	if err != nil {
 		return nil, err
 	}
 	rawConfig, err := s.fetchDocument(ctx, session, manifest.Config, maxConfig)
 	if err != nil {
 		return nil, err
 	}
-	image, layers, err := describeImage(desc, manifest, rawConfig)
+	image, layers, err := describeImage(desc, manifest, shape, rawConfig)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.transferLayers(ctx, session, image, manifest.Layers, layers); err != nil {
+	if err := s.transferLayers(ctx, session, image, shape.blobs, layers); err != nil {
 		return nil, err
 	}
 	if image.Module != nil {
-		image.Module.Name = moduleName(named, manifest.Layers[0])
+		image.Module.Name = moduleName(named, shape.blobs[0], image)
 	}
-	return &pulled{image: image, top: top, manifest: desc, names: names}, s.link(ctx, desc, manifest, image)
+	stored := stored{image: image, manifest: desc, config: manifest.Config, blobs: shape.blobs, layers: layers}
+	return &pulled{stored: stored, top: top, names: names}, s.link(ctx, stored)
 }
 
 // namesFor returns the names of an image pulled as named: its digest, and its tag if it has one.
@@ -214,16 +223,16 @@ func (s *Service) checkModule(ctx context.Context, image Image) (err error) {
 }
 
 // link sets the labels by which the manifest keeps the rest of the image.
-func (s *Service) link(ctx context.Context, desc ocispec.Descriptor, manifest ocispec.Manifest, image Image) error {
-	labels := map[string]string{gcConfig: manifest.Config.Digest.String()}
-	for i, layer := range manifest.Layers {
-		labels[gcLayer+strconv.Itoa(i)] = layer.Digest.String()
+func (s *Service) link(ctx context.Context, stored stored) error {
+	labels := map[string]string{gcConfig: stored.config.Digest.String()}
+	for i, blob := range stored.blobs {
+		labels[gcLayer+strconv.Itoa(i)] = blob.Digest.String()
 	}
-	if err := s.content.Label(ctx, desc.Digest, labels); err != nil {
+	if err := s.content.Label(ctx, stored.manifest.Digest, labels); err != nil {
 		return err
 	}
-	if image.chain == "" {
+	if stored.image.chain == "" {
 		return nil
 	}
-	return s.content.Label(ctx, manifest.Config.Digest, map[string]string{s.trees.Label(): image.chain.String()})
+	return s.content.Label(ctx, stored.config.Digest, map[string]string{s.trees.Label(): stored.image.chain.String()})
 }

@@ -179,10 +179,6 @@ func retried[P any](ctx context.Context, m *Modules, start func(launch.Compile, 
 			return nil, "", err
 		}
 		using(compiled.Digest)
-		if err := compiled.Info.Runnable(); err != nil {
-			compiled.Dir.Close()
-			return nil, "", launch.Classify(err)
-		}
 		return compiled.Dir, compiled.Digest, nil
 	}
 	process, err := start(compile, using)

@@ -65,8 +65,8 @@ func workerSpec(p parts) (spec.Container, error) {
 		s.Module = &spec.ModuleFile{Name: img.Module.Name}
 		// The module is the program whatever the command says, but the guest
 		// sees its command line as the user wrote it.
-		if len(c.Config.Command) == 0 {
-			args = append([]string{"/" + img.Module.Name}, c.Config.Args...)
+		if len(c.Config.Command) == 0 && len(img.Entrypoint) == 0 && (len(args) == 0 || len(c.Config.Args) > 0) {
+			args = append([]string{s.Module.Path()}, c.Config.Args...)
 		}
 	}
 	if len(args) == 0 {

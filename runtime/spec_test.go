@@ -56,15 +56,25 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestModuleArtifactIsTheProgram(t *testing.T) {
-	image := imageservice.Image{Kind: imageservice.KindModule, Module: &imageservice.Module{Name: "hello.wasm"}}
+	entrypoint, cmd := []string{"/bin/hello.wasm#run"}, []string{"-v"}
 	for name, c := range map[string]struct {
-		config Config
-		want   []string
+		entrypoint, cmd []string
+		config          Config
+		want            []string
 	}{
-		"nothing given": {Config{}, []string{"/hello.wasm"}},
-		"args":          {Config{Args: []string{"a"}}, []string{"/hello.wasm", "a"}},
-		"command":       {Config{Command: []string{"hello"}, Args: []string{"a"}}, []string{"hello", "a"}},
+		"nothing given":          {nil, nil, Config{}, []string{"/hello.wasm"}},
+		"args":                   {nil, nil, Config{Args: []string{"a"}}, []string{"/hello.wasm", "a"}},
+		"command":                {nil, nil, Config{Command: []string{"hello"}, Args: []string{"a"}}, []string{"hello", "a"}},
+		"entrypoint":             {entrypoint, cmd, Config{}, []string{"/bin/hello.wasm#run", "-v"}},
+		"entrypoint and args":    {entrypoint, cmd, Config{Args: []string{"a"}}, []string{"/bin/hello.wasm#run", "a"}},
+		"cmd alone":              {nil, []string{"hello", "-v"}, Config{}, []string{"hello", "-v"}},
+		"cmd replaced":           {nil, []string{"hello", "-v"}, Config{Args: []string{"a"}}, []string{"/hello.wasm", "a"}},
+		"command for entrypoint": {entrypoint, cmd, Config{Command: []string{"x"}}, []string{"x"}},
 	} {
+		image := imageservice.Image{
+			Kind: imageservice.KindModule, Module: &imageservice.Module{Name: "hello.wasm"},
+			Entrypoint: c.entrypoint, Cmd: c.cmd,
+		}
 		s, err := workerSpec(parts{container: Container{Config: c.config}, image: image})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -21,9 +21,10 @@ import (
 )
 
 // Compile compiles a module into dir, an empty directory: wazero's cache
-// entry, the machine code by itself, a copy of the module, and its Info. A module that is none, that asks
-// for what this host does not have, or that has nothing to run is refused with
-// a *spec.Failure of class Invalid whose text is for the module's author.
+// entry, the machine code by itself, a copy of the module, and its Info. A module
+// that is none, or that asks for what this host does not have, is refused with a
+// *spec.Failure of class Invalid whose text is for the module's author. Whether
+// there is something to run in it, Load decides.
 //
 // It runs untrusted input through a compiler: it belongs into a confined
 // process with a memory limit.
@@ -33,7 +34,7 @@ func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
 		return Info{}, err
 	}
 	info := newInfo(o)
-	if err := info.Runnable(); err != nil {
+	if err := info.instantiable(); err != nil {
 		return info, err
 	}
 	if wasm, err = rewrite(ctx, wasm, o); err != nil {
@@ -85,9 +86,6 @@ func compileInto(ctx context.Context, cache wazero.CompilationCache, wasm []byte
 		return refuseCompile(err, o)
 	}
 	defer func() { err = errors.Join(err, module.Close(ctx)) }()
-	if start := module.ExportedFunctions()["_start"]; signature(start) != "()" {
-		return spec.Failf(spec.Invalid, "module exports _start as %s, but a command's takes and returns nothing", signature(start))
-	}
 	if err := checkImports(ctx, rt, module); err != nil {
 		return err
 	}

@@ -37,6 +37,20 @@ func exporting(names ...string) []byte {
 	return m.Bytes()
 }
 
+// loadable compiles and loads a module to run that function.
+func loadable(t *testing.T, wasm []byte, export string) error {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := Compile(t.Context(), wasm, dir); err != nil {
+		return err
+	}
+	m, err := Load(t.Context(), dir, 0, export)
+	if err != nil {
+		return err
+	}
+	return m.runtime.Close(t.Context())
+}
+
 // TestRefusals is what users read when their module cannot run.
 func TestRefusals(t *testing.T) {
 	const wasi = "wasi_snapshot_preview1"
@@ -55,9 +69,9 @@ func TestRefusals(t *testing.T) {
 		"version 2": {[]byte("\x00asm\x02\x00\x00\x00"), "not a WebAssembly module: it is a WebAssembly binary of an unknown version"},
 		"component": {[]byte("\x00asm\x0d\x00\x01\x00rest"), "module is a WebAssembly component: only core modules run here so far; build it for WASI preview 1 (wasip1)"},
 		"cut off":   {body()[:40], "module is malformed: it is cut off"},
-		"reactor":   {exporting("_initialize", "handle"), "module is a reactor (it exports _initialize, not _start): build it as a command"},
-		"library":   {exporting("add", "sub"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports add, sub"},
-		"bare":      {[]byte("\x00asm\x01\x00\x00\x00"), "module has no _start function, so there is nothing to run: build it as a WASI command; it exports nothing"},
+		"reactor":   {exporting("_initialize", "handle"), "module is a reactor (it exports _initialize, not _start): build it as a command, or name a function as PATH#FUNCTION; it exports _initialize, handle"},
+		"library":   {exporting("add", "sub"), "module has no _start function, so there is nothing to run: build it as a WASI command, or name a function as PATH#FUNCTION; it exports add, sub"},
+		"bare":      {[]byte("\x00asm\x01\x00\x00\x00"), "module has no _start function, so there is nothing to run: build it as a WASI command, or name a function as PATH#FUNCTION; it exports nothing"},
 		"env":       {importing("env", "emscripten_notify"), "module imports what this runtime does not provide: env.emscripten_notify (function)"},
 		"no such":   {importing(wasi, "fd_fly"), "module imports what this runtime does not provide: wasi_snapshot_preview1.fd_fly (function)"},
 		"signature": {importing(wasi, "proc_exit", enginetest.I64), "module imports wasi_snapshot_preview1.proc_exit as (i64), but it is (i32)"},
@@ -67,7 +81,7 @@ func TestRefusals(t *testing.T) {
 		"huge name": {importing("env", strings.Repeat("n", 10000)), "module imports what this runtime does not provide: env.nnn"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Compile(t.Context(), c.wasm, t.TempDir())
+			err := loadable(t, c.wasm, "")
 			failure, ok := errors.AsType[*spec.Failure](err)
 			if !ok || failure.Class != spec.Invalid || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got  %v\nwant %s", err, c.want)
@@ -168,7 +182,7 @@ func FuzzExamine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		o, err := examine(wasm)
 		if err == nil {
-			err = newInfo(o).Runnable()
+			err = newInfo(o).Runnable("run")
 		}
 		if err != nil && (len(err.Error()) > 8<<10 || !isText([]byte(err.Error()))) {
 			t.Errorf("%d bytes: %.200q", len(err.Error()), err)

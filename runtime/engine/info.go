@@ -68,20 +68,31 @@ func ReadInfo(dir string) (Info, error) {
 	return info, nil
 }
 
-// Runnable says why the module cannot run as a container, or nil. The error is
-// a *spec.Failure of class Invalid.
-func (i Info) Runnable() error {
+// Runnable says why the module cannot run as a container, or nil: with _start,
+// or with another of its functions if export names one. The error is a
+// *spec.Failure of class Invalid.
+func (i Info) Runnable(export string) error {
+	if err := i.instantiable(); err != nil {
+		return err
+	}
+	switch {
+	case export != "" && slices.Contains(i.Exports, export), export == "" && i.Kind == KindCommand:
+		return nil
+	case export != "":
+		return spec.Failf(spec.Invalid, "module has no function %.100q to run; it exports %s", export, list(i.Exports))
+	case i.Kind == KindReactor:
+		return spec.Failf(spec.Invalid, "module is a reactor (it exports _initialize, not _start): build it as a command, or name a function as PATH#FUNCTION; it exports %s", list(i.Exports))
+	default:
+		return spec.Failf(spec.Invalid, "module has no _start function, so there is nothing to run: build it as a WASI command, or name a function as PATH#FUNCTION; it exports %s", list(i.Exports))
+	}
+}
+
+// instantiable says what the module wants and does not get, or nil.
+func (i Info) instantiable() error {
 	if len(i.Missing) > 0 {
 		return spec.Failf(spec.Invalid, "module imports what this runtime does not provide: %s", list(i.Missing))
 	}
-	switch i.Kind {
-	case KindCommand:
-		return nil
-	case KindReactor:
-		return spec.Failf(spec.Invalid, "module is a reactor (it exports _initialize, not _start): build it as a command")
-	default:
-		return spec.Failf(spec.Invalid, "module has no _start function, so there is nothing to run: build it as a WASI command; it exports %s", list(i.Exports))
-	}
+	return nil
 }
 
 // list writes items for a message, the first few of them.

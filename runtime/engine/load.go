@@ -21,6 +21,7 @@ import (
 type Module struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
+	entry    entry
 }
 
 // Load loads a module from the directory that Compile made. It never compiles:
@@ -30,8 +31,9 @@ type Module struct {
 // more when Load returns.
 //
 // maxPages bounds the module's memory, in pages of 64 KiB; 0 leaves it to the
-// module.
-func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
+// module. export is the function that is to run, "" for _start. A module that
+// cannot run like that is refused with a *spec.Failure of class Invalid.
+func Load(ctx context.Context, dir string, maxPages uint32, export string) (*Module, error) {
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return nil, corrupt(err)
@@ -39,7 +41,7 @@ func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
 	if info.Platform != platform() {
 		return nil, corrupt(fmt.Errorf("made for %s, this is %s", info.Platform, platform()))
 	}
-	if err := info.Runnable(); err != nil {
+	if err := info.Runnable(export); err != nil {
 		return nil, err
 	}
 	if maxPages != 0 && info.Memory.Min > uint64(maxPages) {
@@ -64,11 +66,16 @@ func Load(ctx context.Context, dir string, maxPages uint32) (*Module, error) {
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
+	entry, err := entryOf(compiled, export)
+	if err != nil {
+		rt.Close(ctx)
+		return nil, err
+	}
 	if err := shareCode(dir, compiled); err != nil {
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
-	return &Module{runtime: rt, compiled: compiled}, nil
+	return &Module{runtime: rt, compiled: compiled, entry: entry}, nil
 }
 
 func corrupt(err error) error {

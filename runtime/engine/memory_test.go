@@ -62,12 +62,12 @@ func TestMemoryBeyondTheCapIsRefused(t *testing.T) {
 	if _, err := Compile(t.Context(), wasm, dir); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(t.Context(), dir, 1024)
+	_, err := Load(t.Context(), dir, 1024, "")
 	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.Invalid ||
 		err.Error() != "module starts with 256 MiB of memory, more than the 64 MiB it may have" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Load(t.Context(), dir, 4096); err != nil {
+	if _, err := Load(t.Context(), dir, 4096, ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -79,7 +79,7 @@ func TestMissingAddressSpaceIsAnError(t *testing.T) {
 	if _, err := Compile(t.Context(), wasm, dir); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Load(t.Context(), dir, 0)
+	m, err := Load(t.Context(), dir, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}

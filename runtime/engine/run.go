@@ -38,7 +38,7 @@ func (m *Module) Prepare(ctx context.Context, options wasi.Options) (*Instance, 
 }
 
 // Run runs the guest on the calling goroutine until it ends. It returns the
-// guest's exit code: what it gave to proc_exit, or 0 when _start returned. A
+// guest's exit code: what it gave to proc_exit, what its function returned, or 0. A
 // guest that faults ends with a *Trap as the error; any other error means that
 // it could not be started.
 func (i *Instance) Run(ctx context.Context) (code uint32, err error) {
@@ -64,14 +64,10 @@ func (m *Module) run(ctx context.Context) (code uint32, err error) {
 	if err := uncaught(instance); err != nil {
 		return 0, err
 	}
-	start := instance.ExportedFunction("_start")
-	if start == nil {
-		return 0, errors.New("instance: _start is no function")
-	}
-	if _, err = start.Call(ctx); err != nil {
+	if code, err = m.entry.call(ctx, instance); err != nil {
 		return exitOf(err)
 	}
-	return 0, uncaught(instance)
+	return code, uncaught(instance)
 }
 
 // uncaught is the fault of a guest that returned with an exception which it

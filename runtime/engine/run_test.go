@@ -17,7 +17,7 @@ import (
 // run loads and runs what Compile left in dir.
 func run(t testing.TB, dir string) (uint32, error) {
 	t.Helper()
-	m, err := Load(t.Context(), dir, 0)
+	m, err := Load(t.Context(), dir, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestLoadNeverCompiles(t *testing.T) {
 	if err := os.Rename(entries[0], filepath.Join(filepath.Dir(entries[0]), strings.Repeat("0", 64))); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := Load(t.Context(), dir, 0); err == nil {
+	if m, err := Load(t.Context(), dir, 0, ""); err == nil {
 		t.Errorf("loaded %v without its code", m)
 	}
 }

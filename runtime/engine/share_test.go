@@ -22,7 +22,7 @@ func TestMachineCodeIsShared(t *testing.T) {
 	if _, err := Compile(t.Context(), enginetest.Trap(), dir); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Load(t.Context(), dir, 0)
+	m, err := Load(t.Context(), dir, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestForeignCodeIsNotShared(t *testing.T) {
 	if err := errors.Join(os.Remove(name), os.WriteFile(name, raw, 0o444)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(t.Context(), dir, 0)
+	_, err = Load(t.Context(), dir, 0, "")
 	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.CorruptCache {
 		t.Errorf("got %v", err)
 	}

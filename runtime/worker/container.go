@@ -69,11 +69,11 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, name, err := resolve(command{module: c.Module, args: c.Args, env: c.Env, cwd: c.Cwd})
+	p, err := resolve(command{module: c.Module, args: c.Args, env: c.Env, cwd: c.Cwd})
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := load(ctx, conn, loader, program, name, c.MemoryMaxPages)
+	loaded, err := load(ctx, conn, loader, p, c.MemoryMaxPages)
 	if err != nil {
 		return nil, err
 	}

@@ -111,9 +111,9 @@ func interruptPair() (program int, worker *os.File, err error) {
 // loadCommand loads the program argv[0] names: the file of the root or, where
 // there is none, what the daemon has under that name.
 func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, e *spec.Exec) (module *engine.Module, builtin bool, err error) {
-	program, name, err := resolve(command{args: e.Args, env: e.Env, cwd: e.Cwd})
+	p, err := resolve(command{args: e.Args, env: e.Env, cwd: e.Cwd})
 	if err == nil {
-		module, err = load(ctx, conn, loader, program, name, e.MemoryMaxPages)
+		module, err = load(ctx, conn, loader, p, e.MemoryMaxPages)
 		return module, false, err
 	}
 	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.NotFound {
@@ -122,7 +122,7 @@ func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader
 	if err := wire.Send(conn, spec.Resolved{Path: e.Args[0], Missing: err.Error()}); err != nil {
 		return nil, false, err
 	}
-	return loadAnswer(ctx, conn, loader, e.MemoryMaxPages)
+	return loadAnswer(ctx, conn, loader, e.MemoryMaxPages, "")
 }
 
 // leash ends the command when the daemon is gone or has let go of it: nobody

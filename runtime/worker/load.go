@@ -4,8 +4,8 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"net"
-	"os"
 
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/worker/confine"
@@ -15,24 +15,27 @@ import (
 
 // load sends the program's file to the daemon and loads the compiled code that
 // comes back.
-func load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, program *os.File, name string, maxPages uint32) (*engine.Module, error) {
-	defer program.Close()
-	if err := wire.Send(conn, spec.Resolved{Path: name}, program); err != nil {
+func load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, p program, maxPages uint32) (*engine.Module, error) {
+	defer p.file.Close()
+	if err := wire.Send(conn, spec.Resolved{Path: p.path}, p.file); err != nil {
 		return nil, err
 	}
-	module, _, err := loadAnswer(ctx, conn, loader, maxPages)
+	module, _, err := loadAnswer(ctx, conn, loader, maxPages, p.export)
+	if failure, ok := errors.AsType[*spec.Failure](err); ok && failure.Class == spec.Invalid {
+		err = spec.Failf(spec.Invalid, "%s: %w", p.path, failure)
+	}
 	return module, err
 }
 
 // loadAnswer loads the compiled code that the daemon sends.
-func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, maxPages uint32) (module *engine.Module, builtin bool, err error) {
+func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, maxPages uint32, export string) (module *engine.Module, builtin bool, err error) {
 	var answer spec.Compiled
 	compiled, err := receive(conn, &answer, true)
 	if err != nil {
 		return nil, false, err
 	}
 	err = loader.Load(compiled, func(dir string) (err error) {
-		module, err = engine.Load(ctx, dir, maxPages)
+		module, err = engine.Load(ctx, dir, maxPages, export)
 		return err
 	})
 	return module, answer.Builtin, err

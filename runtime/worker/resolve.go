@@ -21,18 +21,42 @@ type command struct {
 	cwd       string
 }
 
-// resolve opens the file that argv[0] names, in the container's root and with
-// the container's rights: a name with a slash from the working directory, any
-// other in PATH and then in the working directory. A module need not be
-// executable.
-func resolve(c command) (*os.File, string, error) {
+// program is what a command has resolved to.
+type program struct {
+	file   *os.File
+	path   string // in the container
+	export string // the function that runs, "" for _start
+}
+
+// resolve opens the file that argv[0] names. A name that no file has may have an
+// export at its end.
+func resolve(c command) (p program, err error) {
+	name := ""
+	if len(c.args) > 0 {
+		name = c.args[0]
+	}
+	without, export, ok := spec.CutExport(name)
 	if c.module != nil {
-		return openRegular(c.module.Path())
+		p.export = export
+		p.file, p.path, err = openRegular(c.module.Path())
+		return p, err
 	}
-	if len(c.args) == 0 || c.args[0] == "" {
-		return nil, "", spec.Failf(spec.Invalid, "the container has no command")
+	if name == "" {
+		return p, spec.Failf(spec.Invalid, "the container has no command")
 	}
-	name := c.args[0]
+	if p.file, p.path, err = c.find(name); !ok || !errors.Is(err, errNoFile) && !missing(err) {
+		return p, err
+	}
+	if file, path, second := c.find(without); second == nil {
+		return program{file, path, export}, nil
+	}
+	return p, err
+}
+
+// find opens a program in the container's root and with the container's rights:
+// a name with a slash from the working directory, any other in PATH and then in
+// the working directory. A module need not be executable.
+func (c command) find(name string) (*os.File, string, error) {
 	if strings.Contains(name, "/") {
 		return openProgram(inDir(c.cwd, name))
 	}
@@ -48,7 +72,7 @@ func resolve(c command) (*os.File, string, error) {
 			return f, at, err
 		}
 	}
-	return nil, "", spec.Failf(spec.NotFound, "%s: not found in PATH (%s) or in the working directory", name, search)
+	return nil, "", &programError{spec.Failf(spec.NotFound, "%s: not found in PATH (%s) or in the working directory", name, search), errNoFile}
 }
 
 // inDir makes name absolute. It does not tidy it: ".." after a link has its
@@ -64,6 +88,9 @@ func inDir(dir, name string) string {
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, errNotFile)
 }
+
+// errNoFile says that no place of the search path has a file.
+var errNoFile = errors.New("not found")
 
 var errNotFile = errors.New("not a regular file")
 

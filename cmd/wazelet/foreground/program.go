@@ -34,12 +34,16 @@ func (p *program) close() {
 
 // resolve finds what the user named: a file when there is one, else an image.
 func (s *store) resolve(ctx context.Context, o Options, id string, made *undo.Stack) (*program, error) {
-	file, err := openModule(o.Program)
+	name, export, ok := spec.CutExport(o.Program)
+	if _, err := os.Stat(o.Program); !ok || err == nil {
+		name, export = o.Program, ""
+	}
+	file, err := openModule(name)
 	if err != nil {
 		return nil, err
 	}
 	if file != nil {
-		return fromFile(file, o, id), nil
+		return fromFile(file, export, o, id), nil
 	}
 	return s.fromImage(ctx, o, id, made)
 }
@@ -68,10 +72,13 @@ func openModule(name string) (*os.File, error) {
 }
 
 // fromFile shows the module, alone, in an empty root.
-func fromFile(file *os.File, o Options, id string) *program {
+func fromFile(file *os.File, export string, o Options, id string) *program {
 	c := newSpec(id, o)
-	c.Module = &spec.ModuleFile{Name: filepath.Base(o.Program)}
+	c.Module = &spec.ModuleFile{Name: filepath.Base(file.Name())}
 	c.Args = append([]string{c.Module.Path()}, o.Args...)
+	if export != "" {
+		c.Args[0] += "#" + export
+	}
 	c.Cwd = or(c.Cwd, "/")
 	c.Env = o.environment(nil, c.Cwd)
 	return &program{spec: c, module: file}
@@ -118,18 +125,27 @@ func (p *program) command(ctx context.Context, images *imageservice.Service, ima
 	if image.Kind == imageservice.KindModule {
 		p.spec.Module = &spec.ModuleFile{Name: image.Module.Name}
 		p.spec.Args = append([]string{p.spec.Module.Path()}, args...)
+		if len(image.Entrypoint) > 0 || len(args) == 0 && len(image.Cmd) > 0 {
+			p.spec.Args = imageArgs(image, args)
+		}
 		p.module, err = images.OpenModule(ctx, image)
 		return err
 	}
-	if len(args) == 0 {
-		args = image.Cmd
-	}
-	p.spec.Args = slices.Concat(image.Entrypoint, args)
+	p.spec.Args = imageArgs(image, args)
 	if len(p.spec.Args) == 0 {
 		return fmt.Errorf("image %s: it names no program (Entrypoint, Cmd), and the command line none either: %w",
 			image.ID, errdefs.ErrInvalidArgument)
 	}
 	return nil
+}
+
+// imageArgs is an image's command line, with its last part replaced by args if
+// there are any.
+func imageArgs(image imageservice.Image, args []string) []string {
+	if len(args) == 0 {
+		args = image.Cmd
+	}
+	return slices.Concat(image.Entrypoint, args)
 }
 
 // environment is what the user says over what the image says over what every

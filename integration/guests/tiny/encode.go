@@ -44,8 +44,10 @@ type function struct {
 // module is what encode writes.
 type module struct {
 	imports []function
-	// start is exported as _start; nil leaves the export out.
-	start *function
+	// start is exported as _start, or as export if that is set; nil leaves the
+	// export out.
+	start  *function
+	export string
 	// data lies in memory at dataAt.
 	data   []byte
 	dataAt int32
@@ -78,7 +80,11 @@ func (m module) encode() []byte {
 	var defined, code [][]byte
 	if m.start != nil {
 		index := unsigned(len(m.imports))
-		exports = append(exports, join(nameOf("_start"), []byte{0x00}, index))
+		name := m.export
+		if name == "" {
+			name = "_start"
+		}
+		exports = append(exports, join(nameOf(name), []byte{0x00}, index))
 		defined = [][]byte{index}
 		var locals [][]byte
 		for _, local := range m.start.locals {

@@ -7,6 +7,13 @@ import "encoding/binary"
 // Hello returns a command that prints the text to its standard output and ends.
 func Hello(text string) []byte { return Print(text, "", 0) }
 
+// Export is Hello in a function of another name than _start.
+func Export(name, text string) []byte {
+	m := printer(text, "", join(constant(0), call(1)), procExit)
+	m.export = name
+	return m.encode()
+}
+
 // Print returns a command that writes to its standard output, then to its standard
 // error, and exits with the code.
 func Print(stdout, stderr string, code int32) []byte {

@@ -51,9 +51,22 @@ func Module(modules ...[]byte) (v1.Image, error) {
 	return Raw(Blob{MediaType: WasmConfig, Content: config}, blobs...)
 }
 
+// Exact returns an image whose manifest and configuration have exactly these
+// bytes.
+func Exact(mediaType types.MediaType, manifest, config []byte, layers ...Blob) (v1.Image, error) {
+	a := &artifact{mediaType: mediaType, manifest: manifest, config: config, layers: map[v1.Hash]v1.Layer{}}
+	for _, blob := range layers {
+		descriptor, err := describe(blob)
+		if err != nil {
+			return nil, err
+		}
+		a.layers[descriptor.Digest] = static.NewLayer(blob.Content, blob.MediaType)
+	}
+	return partial.CompressedToImage(a)
+}
+
 // Raw returns an image manifest around any configuration and any layers.
 func Raw(config Blob, layers ...Blob) (v1.Image, error) {
-	a := &artifact{config: config.Content, layers: map[v1.Hash]v1.Layer{}}
 	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
 	var err error
 	if manifest.Config, err = describe(config); err != nil {
@@ -65,12 +78,12 @@ func Raw(config Blob, layers ...Blob) (v1.Image, error) {
 			return nil, err
 		}
 		manifest.Layers = append(manifest.Layers, descriptor)
-		a.layers[descriptor.Digest] = static.NewLayer(blob.Content, blob.MediaType)
 	}
-	if a.manifest, err = json.Marshal(manifest); err != nil {
+	raw, err := json.Marshal(manifest)
+	if err != nil {
 		return nil, err
 	}
-	return partial.CompressedToImage(a)
+	return Exact(types.OCIManifestSchema1, raw, config.Content, layers...)
 }
 
 func describe(blob Blob) (v1.Descriptor, error) {
@@ -80,6 +93,7 @@ func describe(blob Blob) (v1.Descriptor, error) {
 
 // artifact is the least that go-containerregistry can push.
 type artifact struct {
+	mediaType        types.MediaType
 	manifest, config []byte
 	layers           map[v1.Hash]v1.Layer
 }
@@ -87,7 +101,7 @@ type artifact struct {
 func (a *artifact) RawManifest() ([]byte, error)   { return a.manifest, nil }
 func (a *artifact) RawConfigFile() ([]byte, error) { return a.config, nil }
 
-func (a *artifact) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+func (a *artifact) MediaType() (types.MediaType, error) { return a.mediaType, nil }
 
 func (a *artifact) LayerByDigest(hash v1.Hash) (partial.CompressedLayer, error) {
 	layer, ok := a.layers[hash]

@@ -104,6 +104,16 @@ func Index(images ...v1.Image) (v1.ImageIndex, error) {
 var epoch = time.Unix(0, 0)
 
 func fileLayer(files []File) (v1.Layer, error) {
+	content, err := Archive(files...)
+	if err != nil {
+		return nil, err
+	}
+	opener := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer))
+}
+
+// Archive returns the tar archive of the files: a layer before it is compressed.
+func Archive(files ...File) ([]byte, error) {
 	var content bytes.Buffer
 	w := tar.NewWriter(&content)
 	for _, file := range files {
@@ -117,8 +127,7 @@ func fileLayer(files []File) (v1.Layer, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	opener := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil }
-	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer))
+	return content.Bytes(), nil
 }
 
 func header(file File) *tar.Header {

@@ -37,7 +37,7 @@ func TestCompilerOutputIsRootsAndReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, err := engine.ReadInfo(dir)
-	if err != nil || info.Runnable() != nil {
+	if err != nil || info.Runnable("") != nil {
 		t.Fatalf("info %+v, %v", info, err)
 	}
 	var names []string

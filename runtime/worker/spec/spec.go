@@ -23,6 +23,7 @@ package spec
 
 import (
 	"path"
+	"strings"
 	"time"
 )
 
@@ -73,7 +74,7 @@ type Container struct {
 
 	// Module is set for an image that is a module and nothing else: its file
 	// comes with this message, is shown read-only at /Module.Name, and runs
-	// whatever Args[0] says.
+	// whatever Args[0] says, but for the export it may name ([CutExport]).
 	Module *ModuleFile
 
 	// NoDirs leaves the guest without any directory, even its root.
@@ -181,6 +182,16 @@ type Listener struct {
 type HTTP struct {
 	Concurrency int           // how many run at once
 	Timeout     time.Duration // how long one may
+}
+
+// CutExport takes "path#export" apart: a program, and the function of its module
+// that runs in place of _start. It is tried on a name that no file has.
+func CutExport(name string) (program, export string, ok bool) {
+	i := strings.LastIndexByte(name, '#')
+	if i < 1 || i == len(name)-1 {
+		return name, "", false
+	}
+	return name[:i], name[i+1:], true
 }
 
 // ModuleFile is the module of an artifact.
