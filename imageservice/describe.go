@@ -98,7 +98,7 @@ func describeFiles(image Image, manifest ocispec.Manifest, c config) (Image, []s
 func moduleName(named reference.Named, layer ocispec.Descriptor, image Image) string {
 	titles := []string{layer.Annotations[ocispec.AnnotationTitle]}
 	if len(image.Entrypoint) > 0 {
-		program, _, _ := cutExport(image.Entrypoint[0])
+		program, _ := cutExport(image.Entrypoint[0])
 		titles = append(titles, program)
 	}
 	for _, title := range titles {

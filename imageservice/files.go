@@ -44,7 +44,7 @@ func (s *Service) OpenEntry(ctx context.Context, image Image) (*os.File, string,
 		return nil, "", err
 	}
 	words := []string{argv[0]}
-	if program, _, ok := cutExport(argv[0]); ok {
+	if program, ok := cutExport(argv[0]); ok {
 		words = append(words, program)
 	}
 	for _, word := range words {
@@ -61,13 +61,13 @@ func (s *Service) OpenEntry(ctx context.Context, image Image) (*os.File, string,
 	return nil, "", &Error{Text: fmt.Sprintf("the image has no program %s", quote(argv[0])), Class: errdefs.ErrNotFound}
 }
 
-// cutExport takes "path#export", a program with the function of it that runs in place of _start, apart.
-func cutExport(word string) (program, export string, ok bool) {
+// cutExport takes the program out of "path#export", which also says what function of it runs in place of _start.
+func cutExport(word string) (program string, ok bool) {
 	i := strings.LastIndexByte(word, '#')
 	if i < 1 || i == len(word)-1 {
-		return word, "", false
+		return word, false
 	}
-	return word[:i], word[i+1:], true
+	return word[:i], true
 }
 
 // candidates are the paths a program's name may mean, the first that exists counts.
