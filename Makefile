@@ -15,15 +15,22 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build cross test test-unit test-e2e lint lint-proof demo parts bench bench-wasi wasi-testsuite fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts bench bench-wasi wasi-testsuite fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build bin/wazelet and bin/wazelet-worker
+build: toolbox ## Build bin/wazelet and bin/wazelet-worker
 	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/wazelet ./cmd/wazelet-worker
 
-cross: ## Build and vet for arm64, into bin/linux-arm64
+# Embedded by the package toolbox; what a module's bytes are must not depend on who builds it.
+toolbox: ## Build the toolbox, the Wasm program that bin/wazelet embeds
+	@mkdir -p .cache
+	GOOS=wasip1 GOARCH=wasm $(BUILD) -ldflags '-s -w' -o .cache/toolbox.wasm ./toolbox/cmd/toolbox
+	@gzip -9nc .cache/toolbox.wasm >toolbox/module/toolbox.wasm.gz.new
+	@mv toolbox/module/toolbox.wasm.gz.new toolbox/module/toolbox.wasm.gz
+
+cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
 	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...
 
@@ -78,4 +85,4 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	done
 
 clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
-	rm -rf bin .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench
+	rm -rf bin toolbox/module/toolbox.wasm.gz* .cache/toolbox.wasm .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench

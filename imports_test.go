@@ -40,6 +40,7 @@ var doors = []struct {
 	{"tags.cncf.io/", []string{"runtime/device"}, "what a device's name means is found out in one place"},
 	{"github.com/containerd/containerd/v2/core/remotes", []string{"imageservice/registry"}, "who talks to registries is one package"},
 	{"github.com/pelletier/go-toml", []string{"config", "integration"}, "configuration is read in one place"},
+	{"mvdan.cc/sh/", []string{"toolbox/shell"}, "the shell's grammar and expansion serve the shell"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "the command line ends at cmd"},
 }
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"bufio"
+	"io"
+)
+
+// Input is a stream that commands read one after the other: what one has not taken is left for the
+// next, byte for byte, though the stream itself is read in larger pieces.
+type Input struct {
+	r *bufio.Reader
+	// File is what is read underneath.
+	File io.Reader
+}
+
+// NewInput reads a stream.
+func NewInput(r io.Reader) *Input {
+	if in, ok := r.(*Input); ok {
+		return in
+	}
+	return &Input{r: bufio.NewReaderSize(r, 4096), File: r}
+}
+
+// Read reads what is there.
+func (in *Input) Read(b []byte) (int, error) {
+	if in.r.Buffered() == 0 && len(b) >= 4096 {
+		return in.File.Read(b) // a large transfer needs no second copy
+	}
+	return in.r.Read(b)
+}
+
+// ReadByte reads one byte.
+func (in *Input) ReadByte() (byte, error) { return in.r.ReadByte() }
+
+// Lines reads a stream by at most a line at a time.
+type Lines struct{ In *Input }
+
+// Read returns at most the rest of a line.
+func (l Lines) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if _, err := l.In.r.Peek(1); err != nil {
+		return 0, err
+	}
+	have, err := l.In.r.Peek(min(l.In.r.Buffered(), len(b)))
+	if err != nil {
+		return 0, err
+	}
+	n := len(have)
+	for i, c := range have {
+		if c == '\n' {
+			n = i + 1
+			break
+		}
+	}
+	copy(b, have[:n])
+	return l.In.r.Discard(n)
+}

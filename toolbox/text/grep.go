@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package text
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/wazelet/wazelet/toolbox/command"
+)
+
+// grepper is one run of grep.
+type grepper struct {
+	c       *command.Call
+	o       command.Options
+	re      *regexp.Regexp
+	out     *output
+	named   bool // file names are shown
+	limit   int
+	matched bool
+	trouble bool
+	before  int
+	after   int
+}
+
+// grep writes the lines that match: 0 where any did, 1 where none, 2 after trouble.
+func grep(_ context.Context, c *command.Call) int {
+	o, args, err := c.Options("i|ignore-case y v|invert-match n|line-number r|recursive R E F G q|quiet|silent o|only-matching " +
+		"c|count l|files-with-matches L|files-without-match w x h H s e: f: m: A: B: C: a color: include: exclude-dir:")
+	if err != nil {
+		return c.Usage(err)
+	}
+	patterns, args, err := grepPatterns(c, o, args)
+	if err != nil {
+		return c.Usage(err)
+	}
+	g := &grepper{c: c, o: o, limit: -1}
+	for _, number := range []struct {
+		into  *int
+		value string
+	}{{&g.limit, o.Value("m", "-1")}, {&g.before, o.Value("B", o.Value("C", "0"))}, {&g.after, o.Value("A", o.Value("C", "0"))}} {
+		if *number.into, err = strconv.Atoi(number.value); err != nil {
+			return c.Usage(fmt.Errorf("%s: a number is needed", number.value))
+		}
+	}
+	if g.re, err = grepExpression(c.Name, o, patterns); err != nil {
+		return c.Usage(err)
+	}
+	recursive := o.Has("r") || o.Has("R")
+	if recursive && len(args) == 0 {
+		args = []string{"."}
+	}
+	g.named = (len(args) > 1 || recursive || o.Has("H")) && !o.Has("h")
+	g.out = newOutput(c, args)
+	g.files(args, recursive)
+	code := g.out.finish(c, 1)
+	switch {
+	case g.matched && (!g.trouble || o.Has("q")):
+		return 0
+	case g.trouble:
+		return 2
+	}
+	return code
+}
+
+func grepPatterns(c *command.Call, o command.Options, args []string) (patterns, rest []string, err error) {
+	for _, text := range o["e"] {
+		patterns = append(patterns, strings.Split(text, "\n")...)
+	}
+	for _, name := range o["f"] {
+		f, err := c.Open(name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %s", name, command.Reason(err))
+		}
+		all, err := readAll(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, nil, err
+		}
+		patterns = append(patterns, all...)
+	}
+	if !o.Has("e") && !o.Has("f") {
+		if len(args) == 0 {
+			return nil, nil, errors.New("which pattern?")
+		}
+		patterns, args = strings.Split(args[0], "\n"), args[1:]
+	}
+	return patterns, args, nil
+}
+
+// grepExpression makes one expression of all patterns.
+func grepExpression(name string, o command.Options, patterns []string) (*regexp.Regexp, error) {
+	d := reBasic
+	switch {
+	case o.Has("F") || name == "fgrep":
+		d = reFixed
+	case o.Has("E") || name == "egrep":
+		d = reExtended
+	}
+	all := make([]string, len(patterns))
+	for i, pattern := range patterns {
+		text, err := translate(pattern, d)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = text
+	}
+	expr := "(?:" + strings.Join(all, "|") + ")"
+	switch {
+	case len(patterns) == 0:
+		expr = `[^\x00-\x{10FFFF}]` // no pattern matches nothing
+	case o.Has("x"):
+		expr = "^" + expr + "$"
+	case o.Has("w"):
+		expr = `\b` + expr + `\b`
+	}
+	if o.Has("i") || o.Has("y") {
+		expr = "(?i)" + expr
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a regular expression", strings.Join(patterns, " "))
+	}
+	re.Longest()
+	return re, nil
+}
+
+func (g *grepper) files(names []string, recursive bool) {
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	for _, name := range names {
+		if info, err := os.Stat(g.c.Path(name)); recursive && name != "-" && err == nil && info.IsDir() {
+			g.tree(name)
+			continue
+		}
+		g.file(name)
+	}
+}
+
+// tree searches the files below a directory. Links are not followed: they may lead in circles.
+func (g *grepper) tree(name string) {
+	root := g.c.Path(name)
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		shown := filepath.Join(name, strings.TrimPrefix(path, root))
+		if name == "." {
+			shown = strings.TrimPrefix(strings.TrimPrefix(path, root), "/")
+		}
+		switch {
+		case err != nil:
+			g.problem(shown, err)
+			if entry != nil && entry.IsDir() {
+				return fs.SkipDir
+			}
+		case entry.IsDir():
+			for _, excluded := range g.o["exclude-dir"] {
+				if match, _ := filepath.Match(excluded, entry.Name()); match {
+					return fs.SkipDir
+				}
+			}
+		case entry.Type().IsRegular() && g.included(entry.Name()):
+			g.file(shown)
+		}
+		return nil
+	})
+	if err != nil {
+		g.problem(name, err)
+	}
+}
+
+func (g *grepper) included(name string) bool {
+	for _, pattern := range g.o["include"] {
+		if match, _ := filepath.Match(pattern, name); match {
+			return true
+		}
+	}
+	return !g.o.Has("include")
+}
+
+func (g *grepper) problem(name string, err error) {
+	g.trouble = true
+	if !g.o.Has("s") {
+		g.c.Problem(name, err)
+	}
+}
+
+// file searches one file.
+func (g *grepper) file(name string) {
+	f, err := g.c.Open(name)
+	if err != nil {
+		g.problem(name, err)
+		return
+	}
+	if name == "-" {
+		name = "(standard input)"
+	}
+	err = g.search(name, f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		g.problem(name, err)
+	}
+}
+
+// search goes through a stream; number counts its lines, found those that match.
+func (g *grepper) search(name string, r io.Reader) error {
+	number, found, trailing := 0, 0, 0
+	var earlier []string // lines before a match
+	silent := g.o.Has("q") || g.o.Has("l") || g.o.Has("L") || g.o.Has("c")
+	err := lines(r, func(line []byte, _ bool) bool {
+		number++
+		if g.limit >= 0 && found >= g.limit && trailing == 0 {
+			return false
+		}
+		if g.re.Match(line) == g.o.Has("v") || g.limit >= 0 && found >= g.limit {
+			if trailing > 0 && !silent {
+				trailing--
+				g.show(name, number, '-', line)
+			} else if g.before > 0 {
+				if earlier = append(earlier, string(line)); len(earlier) > g.before {
+					earlier = earlier[1:]
+				}
+			}
+			return true
+		}
+		found++
+		if silent {
+			return g.o.Has("c")
+		}
+		for i, text := range earlier {
+			g.show(name, number-len(earlier)+i, '-', []byte(text))
+		}
+		earlier, trailing = nil, g.after
+		g.show(name, number, ':', line)
+		return true
+	})
+	g.summary(name, found)
+	return err
+}
+
+func (g *grepper) summary(name string, found int) {
+	g.matched = g.matched || (found > 0) != g.o.Has("L")
+	switch {
+	case g.o.Has("q"):
+	case g.o.Has("l") || g.o.Has("L"):
+		if (found > 0) == g.o.Has("l") {
+			g.out.line(name)
+		}
+	case g.o.Has("c"):
+		prefix := ""
+		if g.named {
+			prefix = name + ":"
+		}
+		g.out.line(prefix, strconv.Itoa(found))
+	}
+}
+
+func (g *grepper) show(name string, number int, mark byte, line []byte) {
+	prefix := ""
+	if g.named {
+		prefix = name + string(rune(mark))
+	}
+	if g.o.Has("n") {
+		prefix += strconv.Itoa(number) + string(rune(mark))
+	}
+	if !g.o.Has("o") {
+		g.out.line(prefix, string(line))
+		return
+	}
+	for _, match := range g.re.FindAll(line, -1) {
+		if len(match) > 0 && mark == ':' {
+			g.out.line(prefix, string(match))
+		}
+	}
+}

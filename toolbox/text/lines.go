@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package text
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wazelet/wazelet/toolbox/command"
+)
+
+// cat copies files to standard output; -n numbers the lines.
+func cat(_ context.Context, c *command.Call) int {
+	o, names, err := c.Options("n u")
+	if err != nil {
+		return c.Usage(err)
+	}
+	if o.Has("n") {
+		return numbered(c, names, true)
+	}
+	return c.ForEach(names, func(_ string, r io.Reader) error {
+		_, err := io.Copy(c.Stdout, r)
+		return err
+	})
+}
+
+// nl numbers the lines that are not empty, with -ba all.
+func nl(_ context.Context, c *command.Call) int {
+	o, names, err := c.Options("b:")
+	if err != nil {
+		return c.Usage(err)
+	}
+	return numbered(c, names, o.Value("b", "t") == "a")
+}
+
+func numbered(c *command.Call, names []string, empty bool) int {
+	out, n := newOutput(c, names), 0
+	code := c.ForEach(names, func(_ string, r io.Reader) error {
+		return lines(r, func(line []byte, _ bool) bool {
+			if len(line) == 0 && !empty {
+				out.line("")
+				return true
+			}
+			n++
+			out.line(fmt.Sprintf("%6d\t%s", n, line))
+			return true
+		})
+	})
+	return out.finish(c, code)
+}
+
+// tac writes lines in the opposite order.
+func tac(_ context.Context, c *command.Call) int {
+	out := newOutput(c, c.Args)
+	code := c.ForEach(c.Args, func(_ string, r io.Reader) error {
+		all, err := readAll(r)
+		for _, line := range slices.Backward(all) {
+			out.line(line)
+		}
+		return err
+	})
+	return out.finish(c, code)
+}
+
+func readAll(r io.Reader) (all []string, err error) {
+	err = lines(r, func(line []byte, _ bool) bool {
+		all = append(all, string(line))
+		return true
+	})
+	return all, err
+}
+
+// rev writes each line backwards.
+func rev(_ context.Context, c *command.Call) int {
+	out := newOutput(c, c.Args)
+	code := c.ForEach(c.Args, func(_ string, r io.Reader) error {
+		return lines(r, func(line []byte, _ bool) bool {
+			runes := []rune(string(line))
+			slices.Reverse(runes)
+			out.line(string(runes))
+			return true
+		})
+	})
+	return out.finish(c, code)
+}
+
+// tee copies standard input to files and to standard output.
+func tee(_ context.Context, c *command.Call) int {
+	o, names, err := c.Options("a i")
+	if err != nil {
+		return c.Usage(err)
+	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if o.Has("a") {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	}
+	code, all := 0, []io.Writer{c.Stdout}
+	for _, name := range names {
+		f, err := os.OpenFile(c.Path(name), flags, 0o666)
+		if err != nil {
+			code = c.Problem(name, err)
+			continue
+		}
+		defer f.Close()
+		all = append(all, f)
+	}
+	if _, err := io.Copy(io.MultiWriter(all...), c.Stdin); err != nil {
+		code = c.Problem("write", err)
+	}
+	return code
+}
+
+// wc counts lines, words, bytes and characters.
+func wc(_ context.Context, c *command.Call) int {
+	o, names, err := c.Options("l|lines w|words c|bytes m|chars")
+	if err != nil {
+		return c.Usage(err)
+	}
+	if len(o) == 0 {
+		o = command.Options{"l": {""}, "w": {""}, "c": {""}}
+	}
+	var total [4]int
+	print := func(n [4]int, name string) {
+		var fields []string
+		for i, letter := range []string{"l", "w", "m", "c"} {
+			if o.Has(letter) {
+				fields = append(fields, strconv.Itoa(n[i]))
+			}
+		}
+		if name != "-" {
+			fields = append(fields, name)
+		}
+		c.Printf("%s\n", strings.Join(fields, " "))
+	}
+	code := c.ForEach(names, func(name string, r io.Reader) error {
+		n, err := count(r)
+		for i := range n {
+			total[i] += n[i]
+		}
+		if len(names) == 0 {
+			name = "-"
+		}
+		if err == nil {
+			print(n, name)
+		}
+		return err
+	})
+	if len(names) > 1 {
+		print(total, "total")
+	}
+	return code
+}
+
+// count counts lines, words, characters and bytes.
+func count(r io.Reader) (n [4]int, err error) {
+	buf, inWord := make([]byte, 32<<10), false
+	for {
+		k, err := r.Read(buf)
+		for _, b := range buf[:k] {
+			if b == '\n' {
+				n[0]++
+			}
+			space := b == ' ' || b >= '\t' && b <= '\r'
+			if !space && !inWord {
+				n[1]++
+			}
+			inWord = !space
+			if utf8.RuneStart(b) {
+				n[2]++
+			}
+		}
+		n[3] += k
+		if err != nil {
+			return n, hideEOF(err)
+		}
+	}
+}
+
+// seq writes the numbers from FIRST (1) to LAST by steps of INCREMENT (1).
+func seq(ctx context.Context, c *command.Call) int {
+	separator, width, args := "\n", false, c.Args
+	for len(args) > 0 && (args[0] == "-w" || strings.HasPrefix(args[0], "-s")) {
+		if width = width || args[0] == "-w"; args[0] != "-w" {
+			if separator = args[0][2:]; separator == "" && len(args) > 1 {
+				separator, args = args[1], args[1:]
+			}
+		}
+		args = args[1:]
+	}
+	if len(args) < 1 || len(args) > 3 {
+		return c.Usage(errors.New("give LAST, FIRST LAST, or FIRST INCREMENT LAST"))
+	}
+	numbers, decimals := []float64{1, 1, 0}, 0
+	for i, arg := range args {
+		n, err := strconv.ParseFloat(arg, 64)
+		if err != nil || n != n {
+			return c.Usage(fmt.Errorf("%s: a number is needed", arg))
+		}
+		at := 2
+		if len(args) > 1 {
+			at = [][]int{{0, 2}, {0, 1, 2}}[len(args)-2][i]
+		}
+		numbers[at] = n
+		if _, fraction, ok := strings.Cut(arg, "."); ok && at != 2 {
+			decimals = max(decimals, len(fraction))
+		}
+	}
+	if numbers[1] == 0 {
+		return c.Usage(errors.New("the increment must not be 0"))
+	}
+	pad := 0
+	if width {
+		pad = max(len(strconv.FormatFloat(numbers[0], 'f', decimals, 64)), len(strconv.FormatFloat(numbers[2], 'f', decimals, 64)))
+	}
+	return writeSequence(ctx, c, numbers, sequenceFormat{separator, decimals, pad})
+}
+
+type sequenceFormat struct {
+	separator     string
+	decimals, pad int
+}
+
+func writeSequence(ctx context.Context, c *command.Call, numbers []float64, f sequenceFormat) int {
+	first, step, last := numbers[0], numbers[1], numbers[2]
+	out, wrote := newOutput(c, []string{""}), false
+	for i := 0.0; ctx.Err() == nil; i++ {
+		n := first + i*step
+		if step > 0 && n > last+step*1e-9 || step < 0 && n < last+step*1e-9 {
+			break
+		}
+		if wrote {
+			_, _ = out.WriteString(f.separator)
+		}
+		if _, err := fmt.Fprintf(out, "%0*.*f", f.pad, f.decimals, n); err != nil {
+			break
+		}
+		wrote = true
+	}
+	if wrote {
+		out.line()
+	}
+	return out.finish(c, 0)
+}
+
+// cut takes fields, characters or bytes out of lines.
+func cut(_ context.Context, c *command.Call) int {
+	o, names, err := c.Options("f: d: c: b: s n output-delimiter: complement")
+	if err != nil {
+		return c.Usage(err)
+	}
+	list := o.Value("f", o.Value("c", o.Value("b", "")))
+	ranges, err := parseRanges(list)
+	if err != nil {
+		return c.Usage(err)
+	}
+	delimiter := o.Value("d", "\t")
+	if len(delimiter) == 0 {
+		delimiter = "\x00"
+	}
+	joint := o.Value("output-delimiter", delimiter)
+	out := newOutput(c, names)
+	code := c.ForEach(names, func(_ string, r io.Reader) error {
+		return lines(r, func(line []byte, _ bool) bool {
+			if !o.Has("f") {
+				out.line(string(ranges.pickRunes(line, o.Has("b"), o.Has("complement"))))
+				return true
+			}
+			if !bytes.Contains(line, []byte(delimiter)) {
+				if !o.Has("s") {
+					out.line(string(line))
+				}
+				return true
+			}
+			out.line(strings.Join(pick(ranges, strings.Split(string(line), delimiter), o.Has("complement")), joint))
+			return true
+		})
+	})
+	return out.finish(c, code)
+}
+
+// ranges are pairs of first and last, counted from 1; last 0: to the end.
+type ranges [][2]int
+
+func parseRanges(list string) (ranges, error) {
+	var all ranges
+	for _, part := range strings.Split(list, ",") {
+		from, to, dash := strings.Cut(part, "-")
+		first, err1 := strconv.Atoi(from)
+		last, err2 := strconv.Atoi(to)
+		switch {
+		case !dash:
+			last, err2 = first, nil
+		case from == "" && to != "":
+			first, err1 = 1, nil
+		case to == "" && from != "":
+			last, err2 = 0, nil
+		}
+		if err1 != nil || err2 != nil || first < 1 || last < 0 || last > 0 && last < first {
+			return nil, fmt.Errorf("'%s': not a list such as 1,3-5,7-", list)
+		}
+		all = append(all, [2]int{first, last})
+	}
+	return all, nil
+}
+
+func (r ranges) has(n int) bool {
+	for _, one := range r {
+		if n >= one[0] && (n <= one[1] || one[1] == 0) {
+			return true
+		}
+	}
+	return false
+}
+
+func pick[T any](r ranges, all []T, complement bool) (picked []T) {
+	for i, one := range all {
+		if r.has(i+1) != complement {
+			picked = append(picked, one)
+		}
+	}
+	return picked
+}
+
+func (r ranges) pickRunes(line []byte, asBytes, complement bool) []byte {
+	if asBytes {
+		return pick(r, line, complement)
+	}
+	return []byte(string(pick(r, []rune(string(line)), complement)))
+}
+
+// paste joins the lines of files, side by side; -s those of each file.
+func paste(_ context.Context, c *command.Call) int {
+	o, names, err := c.Options("d: s")
+	if err != nil {
+		return c.Usage(err)
+	}
+	delimiter, _ := unescape(o.Value("d", "\t"), false)
+	var columns [][]string
+	code := c.ForEach(names, func(_ string, r io.Reader) error {
+		column, err := readAll(r)
+		columns = append(columns, column)
+		return err
+	})
+	out := newOutput(c, names)
+	if o.Has("s") {
+		for _, column := range columns {
+			out.line(strings.Join(column, delimiter))
+		}
+		return out.finish(c, code)
+	}
+	for i := 0; ; i++ {
+		row, some := make([]string, len(columns)), false
+		for k, column := range columns {
+			if i < len(column) {
+				row[k], some = column[i], true
+			}
+		}
+		if !some {
+			return out.finish(c, code)
+		}
+		out.line(strings.Join(row, delimiter))
+	}
+}
