@@ -22,7 +22,7 @@ import (
 // unimplemented are the methods that this release does not have. The kubelet gets
 // along without them; their list only ever becomes shorter.
 var unimplemented = []protoreflect.Name{
-	"Attach", "CheckpointContainer", "CheckpointPod", "Exec", "ExecSync", "RestorePod",
+	"CheckpointContainer", "CheckpointPod", "RestorePod",
 }
 
 // TestEveryRPC calls every method of CRI with an empty request. Each must answer

@@ -33,7 +33,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 		errs = append(errs, c.stopDaemon(name, unix.SIGTERM, 10*time.Second))
 	}
 	// What these hold is thrown away: no reason to let them finish.
-	for _, name := range []string{"kube-apiserver", "etcd", "registry", "registry-private"} {
+	for _, name := range []string{metricsServer, "kube-apiserver", "etcd", "registry", "registry-private"} {
 		errs = append(errs, c.stopDaemon(name, unix.SIGKILL, 10*time.Second))
 	}
 	errs = append(errs, dismantle(c.name), c.claim.Close())

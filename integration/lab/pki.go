@@ -34,7 +34,8 @@ type authority struct {
 
 // writePKI writes all keys and certificates of a cluster into dir: the authority
 // (ca), the API server's certificate (api), its client certificate for the kubelet
-// (kubelet-client) and the key that signs service account tokens (sa.key).
+// (kubelet-client), what it needs as a proxy (front-proxy/) and the key that signs
+// service account tokens (sa.key).
 func writePKI(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -59,11 +60,33 @@ func writePKI(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := writeFrontProxy(filepath.Join(dir, "front-proxy")); err != nil {
+		return err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
 	return writeKey(filepath.Join(dir, "sa.key"), key)
+}
+
+// frontProxy is the name under which the API server hands requests on.
+const frontProxy = "front-proxy"
+
+// writeFrontProxy writes an authority of its own for the API server as a proxy:
+// with the cluster's, any of its clients could speak for another user.
+func writeFrontProxy(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	ca, err := newAuthority(dir)
+	if err != nil {
+		return fmt.Errorf("certificate authority of the proxy: %w", err)
+	}
+	return ca.issue("client", &x509.Certificate{
+		Subject:     pkix.Name{CommonName: frontProxy},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
 }
 
 func newAuthority(dir string) (*authority, error) {

@@ -112,6 +112,16 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		"--kubelet-client-certificate", pki("kubelet-client.crt"),
 		"--kubelet-client-key", pki("kubelet-client.key"),
 		"--kubelet-preferred-address-types", "InternalIP",
+		// For what is served beside the API server, such as the metrics server. There
+		// is no kube-proxy: it is reached by its own address.
+		"--requestheader-client-ca-file", pki("front-proxy/ca.crt"),
+		"--requestheader-allowed-names", frontProxy,
+		"--requestheader-username-headers", "X-Remote-User",
+		"--requestheader-group-headers", "X-Remote-Group",
+		"--requestheader-extra-headers-prefix", "X-Remote-Extra-",
+		"--proxy-client-cert-file", pki("front-proxy/client.crt"),
+		"--proxy-client-key-file", pki("front-proxy/client.key"),
+		"--enable-aggregator-routing",
 	)...)
 	if err != nil {
 		return err
@@ -131,7 +141,11 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	err := errors.Join(
 		c.startDaemon("kube-controller-manager", c.part("kube-controller-manager"), append(common,
 			"--service-account-private-key-file", c.path("pki/sa.key"),
-			"--root-ca-file", c.path("pki/ca.crt"))...),
+			"--root-ca-file", c.path("pki/ca.crt"),
+			// As quick as it can be: a new pod's CPU counts at once.
+			"--horizontal-pod-autoscaler-sync-period", "2s",
+			"--horizontal-pod-autoscaler-initial-readiness-delay", "1s",
+			"--horizontal-pod-autoscaler-cpu-initialization-period", "1s")...),
 		c.startDaemon("kube-scheduler", c.part("kube-scheduler"), common...),
 		// The kubelet ends when its runtime does not answer at the start.
 		c.waitRuntime(ctx),

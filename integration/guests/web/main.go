@@ -5,6 +5,7 @@
 //
 //	/         greets
 //	/slow?d=  answers after a duration
+//	/burn?d=  computes for a duration, then answers
 //	/stream?n=&d=  writes n lines, one per duration
 //	/exit?code=    ends the program without an answer
 package main
@@ -25,6 +26,7 @@ const firstSocket = 4
 func main() {
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "hello from %s\n", r.URL.Path) })
 	http.HandleFunc("/slow", slow)
+	http.HandleFunc("/burn", burn)
 	http.HandleFunc("/stream", stream)
 	http.HandleFunc("/exit", exit)
 	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
@@ -54,6 +56,12 @@ func slow(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "at last")
 }
 
+func burn(w http.ResponseWriter, r *http.Request) {
+	for start := time.Now(); time.Since(start) < duration(r); {
+	}
+	fmt.Fprintln(w, "warm")
+}
+
 func stream(w http.ResponseWriter, r *http.Request) {
 	lines, _ := strconv.Atoi(r.FormValue("n"))
 	for i := range lines {
@@ -68,10 +76,12 @@ func exit(_ http.ResponseWriter, r *http.Request) {
 	os.Exit(code)
 }
 
-func pause(r *http.Request) {
+func pause(r *http.Request) { time.Sleep(duration(r)) }
+
+func duration(r *http.Request) time.Duration {
 	d, err := time.ParseDuration(r.FormValue("d"))
 	if err != nil {
-		d = time.Second
+		return time.Second
 	}
-	time.Sleep(d)
+	return d
 }

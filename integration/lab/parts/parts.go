@@ -64,6 +64,7 @@ func Laboratory() []Part {
 		{Name: "etcd", Module: "etcd", Package: "go.etcd.io/etcd/server/v3"},
 		{Name: "registry", Module: "distribution", Package: "github.com/distribution/distribution/v3/cmd/registry"},
 		{Name: "crictl", Module: "critools", Package: "sigs.k8s.io/cri-tools/cmd/crictl"},
+		{Name: "metrics-server", Module: "metricsserver", Package: "sigs.k8s.io/metrics-server/cmd/metrics-server"},
 		{Name: "critest", Module: "critools", Package: "sigs.k8s.io/cri-tools/cmd/critest", Test: true},
 	}
 	for _, p := range []string{"main/bridge", "main/loopback", "ipam/host-local", "meta/portmap"} {
