@@ -10,11 +10,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
@@ -36,32 +39,54 @@ func (s *server) configure(t *testing.T, toml string) {
 	}
 }
 
-// client returns a CRI client of the daemon.
-func (s *server) client(t *testing.T) runtimeapi.RuntimeServiceClient {
+// client is the CRI of a daemon.
+type client struct {
+	runtimeapi.RuntimeServiceClient
+	runtimeapi.ImageServiceClient
+}
+
+func (s *server) client(t *testing.T) client {
 	t.Helper()
 	conn, err := grpc.NewClient("unix://"+s.socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return runtimeapi.NewRuntimeServiceClient(conn)
+	return client{runtimeapi.NewRuntimeServiceClient(conn), runtimeapi.NewImageServiceClient(conn)}
 }
 
-// runPod makes a pod on the node's network and removes it again.
-func runPod(ctx context.Context, t *testing.T, client runtimeapi.RuntimeServiceClient) {
+// pod makes a pod on the node's network, with a container of the image if there
+// is one, and removes it again.
+func (c client) pod(ctx context.Context, t *testing.T, image string) {
 	t.Helper()
-	pod, err := client.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: &runtimeapi.PodSandboxConfig{
+	config := &runtimeapi.PodSandboxConfig{
 		Metadata: &runtimeapi.PodSandboxMetadata{Name: "p", Namespace: "default", Uid: "u"},
 		Linux: &runtimeapi.LinuxPodSandboxConfig{SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{
 			NamespaceOptions: &runtimeapi.NamespaceOption{Network: runtimeapi.NamespaceMode_NODE},
 		}},
-	}})
-	if err != nil {
-		t.Fatal(err)
 	}
-	if _, err := client.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: pod.GetPodSandboxId()}); err != nil {
-		t.Fatal(err)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	pod, err := c.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config})
+	must(err)
+	if image != "" {
+		spec := &runtimeapi.ImageSpec{Image: image}
+		_, err = c.PullImage(ctx, &runtimeapi.PullImageRequest{Image: spec, SandboxConfig: config})
+		must(err)
+		container, err := c.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{
+			PodSandboxId: pod.GetPodSandboxId(), SandboxConfig: config,
+			Config: &runtimeapi.ContainerConfig{Metadata: &runtimeapi.ContainerMetadata{Name: "c"}, Image: spec},
+		})
+		must(err)
+		_, err = c.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: container.GetContainerId()})
+		must(err)
+	}
+	_, err = c.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: pod.GetPodSandboxId()})
+	must(err)
 }
 
 func TestMetricsAreServedWhereTheConfigurationSays(t *testing.T) {
@@ -74,7 +99,7 @@ func TestMetricsAreServedWhereTheConfigurationSays(t *testing.T) {
 		t.Fatalf("the log does not say where:\n%s", s.stderr)
 	}
 	base := "http://" + address[1] + address[2]
-	runPod(t.Context(), t, s.client(t))
+	s.client(t).pod(t.Context(), t, "")
 	defer http.DefaultClient.CloseIdleConnections()
 	get := func(path string) (int, string) {
 		answer, err := http.Get(base + path)
@@ -153,44 +178,45 @@ func collect(t *testing.T) (*spans, string) {
 // another.
 func TestTracesJoinTheCallers(t *testing.T) {
 	received, address := collect(t)
+	image, _ := pushed(t, ofFiles(t, guest(t), v1.Config{Entrypoint: []string{"/app"}}))
 	s := newServer(t, t.TempDir())
-	s.configure(t, fmt.Sprintf("[tracing]\nendpoint = %q\n", address))
+	s.configure(t, fmt.Sprintf("[tracing]\nendpoint = %q\n[worker]\npath = %q\n", address, workerProgram))
 	s.start(t)
 	s.expectNotice(t, "READY=1")
 	const traceID, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-	client := s.client(t)
-	runPod(metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+traceID+"-"+parent+"-01"), t, client)
-	runPod(metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-ffffffffffffffffffffffffffffffff-"+parent+"-00"), t, client)
-	runPod(t.Context(), t, client) // no decision, and the configuration's is not to
+	c := s.client(t)
+	c.pod(metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+traceID+"-"+parent+"-01"), t, image)
+	c.pod(metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-ffffffffffffffffffffffffffffffff-"+parent+"-00"), t, "")
+	c.pod(t.Context(), t, "") // no decision, and the configuration's is not to
 	if code := s.end(t); code != 0 {
 		t.Errorf("exit code %d; it says\n%s", code, s.stderr)
 	}
 
 	received.mu.Lock()
 	defer received.mu.Unlock()
-	calls, names := map[string]string{}, map[string]string{}
+	names := map[string]string{parent: "the kubelet"}
 	for _, span := range received.all {
 		if id := hex.EncodeToString(span.GetTraceId()); id != traceID {
 			t.Errorf("span %s is in trace %s", span.GetName(), id)
 		}
-		names[hex.EncodeToString(span.GetSpanId())] = span.GetName()
-		if hex.EncodeToString(span.GetParentSpanId()) == parent {
-			calls[span.GetName()] = hex.EncodeToString(span.GetSpanId())
-		}
+		names[hex.EncodeToString(span.GetSpanId())] = path.Base(span.GetName())
 	}
-	for _, call := range []string{"runtime.v1.RuntimeService/RunPodSandbox", "runtime.v1.RuntimeService/RemovePodSandbox"} {
-		if calls[call] == "" {
-			t.Errorf("no span of %s; there are %v", call, names)
-		}
-	}
-	steps := 0
+	below := map[string][]string{}
 	for _, span := range received.all {
-		if span.GetName() == "files" && names[hex.EncodeToString(span.GetParentSpanId())] == "runtime.v1.RuntimeService/RunPodSandbox" {
-			steps++
-		}
+		of := names[hex.EncodeToString(span.GetParentSpanId())]
+		below[of] = append(below[of], path.Base(span.GetName()))
 	}
-	if steps != 1 {
-		t.Errorf("%d spans of the step files below the call; there are %v", steps, names)
+	for call, want := range map[string]string{
+		"the kubelet":     "[CreateContainer PullImage RemovePodSandbox RunPodSandbox StartContainer]",
+		"RunPodSandbox":   "[files]",
+		"PullImage":       "[fetch prepare resolve]",
+		"CreateContainer": "[cgroup confine load module root spawn]",
+		"StartContainer":  "[gate]",
+	} {
+		slices.Sort(below[call])
+		if got := fmt.Sprint(below[call]); got != want {
+			t.Errorf("spans below %s are %s, want %s", call, got, want)
+		}
 	}
 }
 
@@ -201,7 +227,7 @@ func TestACollectorThatIsNotThereCostsOnlySpans(t *testing.T) {
 	s.configure(t, "[tracing]\nendpoint = '127.0.0.1:1'\nsampling_rate_per_million = 1000000\n")
 	s.start(t)
 	s.expectNotice(t, "READY=1")
-	runPod(t.Context(), t, s.client(t))
+	s.client(t).pod(t.Context(), t, "")
 	if code := s.end(t); code != 0 {
 		t.Errorf("exit code %d; it says\n%s", code, s.stderr)
 	}
