@@ -134,6 +134,36 @@ type Image struct {
 
 	// A pull is given up when nothing has arrived for this long.
 	ProgressTimeout Duration `toml:"progress_timeout"`
+
+	// Which images are taken. It is asked at each pull, before anything but an image's manifest is fetched; a refusal is in the pod's event.
+	Policy ImagePolicy `toml:"policy"`
+}
+
+// ImagePolicy is the table image.policy.
+type ImagePolicy struct {
+	// What becomes of images that no rule is about.
+	Default string `toml:"default" values:"anything,nothing"`
+
+	// Rules about repositories; the one with the narrowest scope counts. Each has its own table, `[image.policy.rules.NAME]`.
+	Rules map[string]ImageRule `toml:"rules"`
+}
+
+// ImageRule is one table of image.policy.rules.
+type ImageRule struct {
+	// Registries, namespaces or repositories that the rule is about: `registry.example`, `registry.example/team`, `registry.example/team/app`; `*.example` is every registry of the domain. Docker Hub is `docker.io`, its own images `docker.io/library`.
+	Scopes []string `toml:"scopes"`
+
+	// What is taken. `signed`: images with a signature of cosign's by one of the keys.
+	Accept string `toml:"accept" values:"anything,nothing,signed"`
+
+	// Take only images that are named by their digest, `NAME@sha256:…`.
+	Pinned bool `toml:"pinned"`
+
+	// Files with the public keys, in PEM. They are read at each pull.
+	Keys []string `toml:"keys"`
+
+	// Take signatures made for other repositories, as those of images that were copied.
+	AnyIdentity bool `toml:"any_identity"`
 }
 
 // Device is the table device.

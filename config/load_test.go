@@ -38,7 +38,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Cgroup:  Cgroup{Driver: "systemd", Parent: "pods.slice"},
 		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf"},
 		Image: Image{Snapshotter: "native", HostsDir: "", MaxConcurrentDownloads: 9,
-			ProgressTimeout: Duration(90 * time.Second)},
+			ProgressTimeout: Duration(90 * time.Second),
+			Policy: ImagePolicy{Default: "nothing", Rules: map[string]ImageRule{
+				"team": {Scopes: []string{"registry.example:5000/team", "*.example"}, Accept: "signed", Pinned: true, Keys: []string{"/keys/team.pub"}, AnyIdentity: true},
+			}}},
 		Device:   Device{CDIDirs: []string{"/srv/cdi"}},
 		Worker:   Worker{Path: "/opt/wazelet-worker"},
 		Compiler: Compiler{Memory: 512 << 20, Timeout: Duration(time.Hour), Parallelism: 2},

@@ -92,16 +92,18 @@ func reference(t *testing.T) string {
 	var out strings.Builder
 	head := "| key | type | default | meaning |\n|---|---|---|---|\n"
 	out.WriteString("### The file itself\n\n" + head)
-	for _, k := range keys() {
+	named := "" // the table with a name of the author's choice that is being written
+	for i, k := range keys() {
 		if k.table {
 			fmt.Fprintf(&out, "\n### `[%s]`\n\n%s\n\n", k.path, k.doc)
-			if k.path != "handlers" { // its own keys are names
+			if !strings.HasPrefix(keys()[i+1].path, k.path+"."+anyName) { // else its own keys are names
 				out.WriteString(head)
 			}
 			continue
 		}
-		if strings.Contains(k.path, anyName) {
-			fmt.Fprintf(&out, "### `[handlers.%s]`\n\n%s", anyName, head)
+		if table := strings.TrimSuffix(k.path, "."+lastPart(k.path)); strings.HasSuffix(table, anyName) && table != named {
+			named = table
+			fmt.Fprintf(&out, "### `[%s]`\n\n%s", table, head)
 		}
 		meaning := k.doc
 		if k.values != nil {

@@ -160,6 +160,32 @@ func (v *validator) image(i Image) {
 	v.optionalPath("image.hosts_dir", i.HostsDir)
 	v.between("image.max_concurrent_downloads", i.MaxConcurrentDownloads, 1, maxParallel)
 	v.patience("image.progress_timeout", i.ProgressTimeout)
+	v.policy(i.Policy)
+}
+
+// scope is what a rule can be about, see ImageRule.Scopes.
+// A registry is known by its dot, port or name from a namespace of Docker Hub.
+var scope = regexp.MustCompile(`^(\*(\.[a-zA-Z0-9-]+)+|(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9.-]+:[0-9]+)(:[0-9]+)?(/[a-z0-9._-]+)*)$`)
+
+func (v *validator) policy(p ImagePolicy) {
+	v.oneOf("image.policy.default", p.Default)
+	owner := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(p.Rules)) {
+		path, rule := "image.policy.rules."+name, p.Rules[name]
+		v.when(!handlerName.MatchString(name), path, "%q cannot be a rule's name: lower-case letters, digits and '-' (at most 63)", name)
+		v.oneOf(path+".accept", rule.Accept)
+		v.when(len(rule.Scopes) == 0, path+".scopes", "is empty: the rule is about no image")
+		for _, s := range rule.Scopes {
+			v.when(!scope.MatchString(s), path+".scopes", "%q is neither a registry, a namespace nor a repository, with the registry's name and without a tag", s)
+			v.when(owner[s] != "", path+".scopes", "%q is a scope of rule %s too", s, owner[s])
+			owner[s] = name
+		}
+		v.when(rule.Accept == "signed" && len(rule.Keys) == 0, path+".keys", "is empty: no signature could count")
+		v.when(rule.Accept != "signed" && len(rule.Keys) > 0, path+".keys", "is only for rules that accept \"signed\"")
+		for _, key := range rule.Keys {
+			v.absolute(path+".keys", key)
+		}
+	}
 }
 
 func (v *validator) compiler(c Compiler) {

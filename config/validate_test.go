@@ -15,6 +15,16 @@ func TestTheDefaultsAreValid(t *testing.T) {
 	}
 }
 
+// rules sets the rules a, b …
+func rules(list ...ImageRule) func(*Config) {
+	return func(c *Config) {
+		c.Image.Policy.Rules = map[string]ImageRule{}
+		for i, rule := range list {
+			c.Image.Policy.Rules[string(rune('a'+i))] = rule
+		}
+	}
+}
+
 func TestEachValueIsJudged(t *testing.T) {
 	for _, test := range []struct {
 		change func(*Config)
@@ -47,6 +57,15 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Image.HostsDir = "a" }, `image.hosts_dir: "a" is not an absolute path`},
 		{func(c *Config) { c.Image.MaxConcurrentDownloads = 0 }, `image.max_concurrent_downloads: 0 is not between 1 and 1024`},
 		{func(c *Config) { c.Image.ProgressTimeout = 0 }, `image.progress_timeout: "0s" is less than a second; a duration is written with its unit, such as "5m"`},
+		{func(c *Config) { c.Image.Policy.Default = "signed" }, `image.policy.default: "signed" is not one of anything, nothing`},
+		{rules(ImageRule{Scopes: []string{"r.example"}}), `image.policy.rules.a.accept: "" is not one of anything, nothing, signed`},
+		{rules(ImageRule{Accept: "nothing"}), `image.policy.rules.a.scopes: is empty: the rule is about no image`},
+		{rules(ImageRule{Accept: "nothing", Scopes: []string{"nginx"}}), `image.policy.rules.a.scopes: "nginx" is neither a registry, a namespace nor a repository, with the registry's name and without a tag`},
+		{rules(ImageRule{Accept: "nothing", Scopes: []string{"r.example/app:v1"}}), `image.policy.rules.a.scopes: "r.example/app:v1" is neither a registry, a namespace nor a repository, with the registry's name and without a tag`},
+		{rules(ImageRule{Accept: "nothing", Scopes: []string{"r.example", "localhost:5000/a"}}, ImageRule{Accept: "anything", Scopes: []string{"r.example"}}), `image.policy.rules.b.scopes: "r.example" is a scope of rule a too`},
+		{rules(ImageRule{Accept: "signed", Scopes: []string{"*.example"}}), `image.policy.rules.a.keys: is empty: no signature could count`},
+		{rules(ImageRule{Accept: "signed", Scopes: []string{"*.example"}, Keys: []string{"k"}}), `image.policy.rules.a.keys: "k" is not an absolute path`},
+		{rules(ImageRule{Accept: "anything", Scopes: []string{"*.example"}, Keys: []string{"/k"}}), `image.policy.rules.a.keys: is only for rules that accept "signed"`},
 		{func(c *Config) { c.Worker.Path = "a" }, `worker.path: "a" is not an absolute path`},
 		{func(c *Config) { c.Compiler.Memory = 1000 }, `compiler.memory: "1kB" is less than "64MiB", which no module can be compiled in`},
 		{func(c *Config) { c.Compiler.Timeout = Duration(time.Millisecond) }, `compiler.timeout: "1ms" is less than a second; a duration is written with its unit, such as "5m"`},

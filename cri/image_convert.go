@@ -3,6 +3,7 @@
 package cri
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -81,6 +82,9 @@ func auth(a *runtimeapi.AuthConfig) (*imageservice.Auth, error) {
 // turns into the pod's waiting reason. The kubelet looks for it at the start of
 // the text of an error that has no code of its own.
 func pullError(err error) error {
+	if errors.Is(err, imageservice.ErrRefused) {
+		return fmt.Errorf("%s: %s", crierrors.ErrSignatureValidationFailed, err) //nolint:errorlint // the class is dropped on purpose
+	}
 	if errdefs.IsUnavailable(err) {
 		return fmt.Errorf("%s: %s", crierrors.ErrRegistryUnavailable, err) //nolint:errorlint // the class is dropped on purpose
 	}

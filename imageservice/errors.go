@@ -19,7 +19,8 @@ import (
 
 // Error is a failure in the words of the person who wrote the pod, with a class of errdefs: ErrNotFound,
 // ErrUnauthenticated, ErrPermissionDenied, ErrUnavailable (the registry), ErrDataLoss (other bytes than promised),
-// ErrResourceExhausted (disk full), ErrFailedPrecondition (a format that is not run here), ErrInvalidArgument.
+// ErrResourceExhausted (disk full), ErrFailedPrecondition (a format that is not run here), ErrInvalidArgument. What the
+// image policy refuses is ErrPermissionDenied and has ErrRefused in its chain.
 type Error = registry.Error
 
 // unusable says why an image cannot be run here although it may be a fine one.

@@ -22,7 +22,7 @@ const cleanupTime = 30 * time.Second
 
 // Pull fetches the image that ref names and returns it as Get then does. Calls for one image with the same credentials
 // share one transfer. A pull that fails or that all callers gave up leaves no blob, layer, lease or name; when ctx ends
-// first, its error is the cause. The errors are *Error or of Options.Prepare, after "image REF: ".
+// first, its error is the cause. The errors are *Error, those of the policy with ErrRefused, or of Options.Prepare, after "image REF: ".
 func (s *Service) Pull(ctx context.Context, ref string, auth *Auth) (Image, error) {
 	named, err := parseRef(ref)
 	if err != nil {
@@ -51,6 +51,10 @@ func pullKey(named reference.Named, auth *Auth) (string, error) {
 
 // pull makes the image under a lease, and its names last.
 func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (_ Image, err error) {
+	rule, err := s.admit(named)
+	if err != nil {
+		return Image{}, err
+	}
 	started := time.Now()
 	logger := log.G(ctx).WithField("image_ref", named.String())
 	held, release, err := s.content.Lease(log.WithLogger(ctx, logger), "pull")
@@ -66,7 +70,7 @@ func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (
 	session := registry.Open(named, auth, registry.Options{HostsDir: s.opts.HostsDir, ProgressTimeout: s.opts.PullProgressTimeout})
 	defer session.Close()
 	defer func() { observe.Pull(time.Since(started), session.Received(), err) }()
-	pulled, err := s.transfer(held, session, named)
+	pulled, err := s.transfer(held, session, named, rule)
 	if err != nil {
 		return Image{}, s.ended(ctx, session, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/imageservice/content"
+	"github.com/wazelet/wazelet/imageservice/policy"
 	"github.com/wazelet/wazelet/imageservice/registry"
 	"github.com/wazelet/wazelet/imageservice/snapshot"
 )
@@ -37,6 +38,7 @@ type Options struct {
 	HostsDir               string        // of hosts.toml files, see registry.Options
 	MaxConcurrentDownloads int           // layers of one pull; 0 means 3
 	PullProgressTimeout    time.Duration // a pull that receives nothing for so long is given up; 0 means never
+	Policy                 policy.Policy // which images are taken
 
 	// Prepare runs at the end of each pull, before the image gets its names: what fails here fails the pull. It is
 	// called again when a present image is pulled.

@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wazelet/wazelet/imageservice/policy"
 	"github.com/wazelet/wazelet/imageservice/registry"
 	"github.com/wazelet/wazelet/imageservice/snapshot"
 	"github.com/wazelet/wazelet/observe"
@@ -42,7 +43,7 @@ type stored struct {
 }
 
 // transfer brings an image into the store. The context carries the lease that holds it there.
-func (s *Service) transfer(ctx context.Context, session *registry.Session, named reference.Named) (_ *pulled, err error) {
+func (s *Service) transfer(ctx context.Context, session *registry.Session, named reference.Named, rule policy.Rule) (_ *pulled, err error) {
 	resolving, resolved := observe.Begin(ctx, observe.StepResolve)
 	top, err := session.Resolve(resolving)
 	resolved(err)
@@ -57,6 +58,9 @@ func (s *Service) transfer(ctx context.Context, session *registry.Session, named
 	}
 	desc, err := s.selectManifest(ctx, session, top)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.verify(ctx, session, named, rule, top.Digest, desc.Digest); err != nil {
 		return nil, err
 	}
 	raw, err := s.fetchDocument(ctx, session, desc, maxManifest)

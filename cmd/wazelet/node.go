@@ -13,6 +13,7 @@ import (
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/cmd/version"
+	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/config"
 	"github.com/wazelet/wazelet/cri"
 	"github.com/wazelet/wazelet/cri/streaming"
@@ -59,12 +60,9 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	if n.sandboxes, err = sandbox.New(sandbox.Options{Root: c.Root, State: c.State, Network: pods, Cgroups: cgroups}); err != nil {
 		return nil, err
 	}
-	if n.images, err = imageservice.New(ctx, imageservice.Options{
-		Root: c.Root, Snapshotter: c.Image.Snapshotter, HostsDir: c.Image.HostsDir,
-		MaxConcurrentDownloads: c.Image.MaxConcurrentDownloads,
-		PullProgressTimeout:    time.Duration(c.Image.ProgressTimeout),
-		Prepare:                compileAtPull(modules),
-	}); err != nil {
+	options := images.Options(c.Root, c.Image)
+	options.Prepare = compileAtPull(modules)
+	if n.images, err = imageservice.New(ctx, options); err != nil {
 		return nil, err
 	}
 	o := runtime.Options{

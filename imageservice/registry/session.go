@@ -105,7 +105,20 @@ func (s *Session) domain() string { return reference.Domain(s.ref) }
 
 // Resolve asks the registry what the reference is.
 func (s *Session) Resolve(ctx context.Context) (ocispec.Descriptor, error) {
-	_, desc, err := s.resolver.Resolve(quiet(ctx), s.ref.String())
+	return s.resolve(ctx, s.ref)
+}
+
+// ResolveTag asks the registry what another tag of the repository is.
+func (s *Session) ResolveTag(ctx context.Context, tag string) (ocispec.Descriptor, error) {
+	ref, err := reference.WithTag(reference.TrimNamed(s.ref), tag)
+	if err != nil {
+		return ocispec.Descriptor{}, &Error{Text: fmt.Sprintf("tag %s: %v", tag, err), Class: errdefs.ErrInvalidArgument, Cause: err}
+	}
+	return s.resolve(ctx, ref)
+}
+
+func (s *Session) resolve(ctx context.Context, ref reference.Named) (ocispec.Descriptor, error) {
+	_, desc, err := s.resolver.Resolve(quiet(ctx), ref.String())
 	if err != nil {
 		return ocispec.Descriptor{}, s.explain(ctx, err, "")
 	}

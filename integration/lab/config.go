@@ -85,6 +85,18 @@ func text(o object) string {
 	return string(b) + "\n"
 }
 
+// Namespaces of the registry that the image policy of the runtime under test is
+// about.
+const (
+	SignedScope    = Registry + "/signed"
+	PinnedScope    = Registry + "/pinned"
+	ForbiddenScope = Registry + "/forbidden"
+)
+
+// SigningKey is the file of the public key that images of SignedScope must be
+// signed with. Whoever uses it writes it.
+func (c *Cluster) SigningKey() string { return c.path("signing.pub") }
+
 // wazeletConfig is the configuration of the runtime under test.
 func (c *Cluster) wazeletConfig() string {
 	return strings.Join([]string{
@@ -103,6 +115,17 @@ func (c *Cluster) wazeletConfig() string {
 		fmt.Sprintf("conf_dir = %q", c.path("cni/conf.d")),
 		"[image]",
 		fmt.Sprintf("hosts_dir = %q", c.path("hosts.d")),
+		"[image.policy.rules.signed]",
+		fmt.Sprintf("scopes = [%q]", SignedScope),
+		`accept = "signed"`,
+		fmt.Sprintf("keys = [%q]", c.SigningKey()),
+		"[image.policy.rules.pinned]",
+		fmt.Sprintf("scopes = [%q]", PinnedScope),
+		`accept = "anything"`,
+		"pinned = true",
+		"[image.policy.rules.forbidden]",
+		fmt.Sprintf("scopes = [%q]", ForbiddenScope),
+		`accept = "nothing"`,
 		"[device]",
 		fmt.Sprintf("cdi_dirs = [%q]", c.CDI()),
 		c.options.WazeletConfig,

@@ -11,11 +11,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/cmd/wazelet/daemon"
+	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 )
@@ -63,12 +63,9 @@ func (s *store) close() {
 // openImages opens the images of the store, and removes the roots of runs that
 // were killed.
 func (s *store) openImages(ctx context.Context) (*imageservice.Service, error) {
-	c := s.options.Config
-	images, err := imageservice.New(ctx, imageservice.Options{
-		Root: s.options.Store, HostsDir: c.Image.HostsDir,
-		MaxConcurrentDownloads: c.Image.MaxConcurrentDownloads,
-		PullProgressTimeout:    time.Duration(c.Image.ProgressTimeout),
-	})
+	o := images.Options(s.options.Store, s.options.Config.Image)
+	o.Snapshotter = "" // what works without root
+	images, err := imageservice.New(ctx, o)
 	if err != nil {
 		return nil, err
 	}
