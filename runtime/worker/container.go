@@ -58,14 +58,18 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 		module = files[0]
 		defer module.Close()
 	}
-	if (c.Module != nil) != (len(files) == 1) || len(files) > 1 {
+	if (c.Module != nil && !c.UserNS) != (len(files) == 1) || len(files) > 1 {
 		return nil, spec.Failf(spec.Internal, "set-up: container with %d files", len(files))
+	}
+	sources, err := receiveSources(conn, c.Sources())
+	if err != nil {
+		return nil, err
 	}
 	g, err := newGuest(&c)
 	if err != nil {
 		return nil, err
 	}
-	loader, err := confine.Container(&c, module)
+	loader, err := confine.Container(&c, module, sources)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +85,21 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 		return nil, err
 	}
 	return g, seal(g.collector, c.NoDialing, c.Seccomp)
+}
+
+// receiveSources reads the n mounts that follow a container in a user namespace.
+func receiveSources(conn *net.UnixConn, n int) (mounts []*os.File, err error) {
+	for len(mounts) < n && err == nil {
+		var files []*os.File
+		if files, err = wire.Receive(conn, &spec.Sources{}); err == nil && len(files) == 0 {
+			err = spec.Failf(spec.Internal, "set-up: %d of %d mounts", len(mounts), n)
+		}
+		mounts = append(mounts, files...)
+	}
+	if err == nil && len(mounts) > n {
+		err = spec.Failf(spec.Internal, "set-up: %d mounts, not %d", len(mounts), n)
+	}
+	return mounts, err
 }
 
 // newGuest opens what the guest and its worker need from outside the root.
@@ -145,4 +164,10 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 
 // serveControl answers the daemon. Its only errors are of the kernel's making;
 // the guest then runs on, out of reach but for signals.
-func (g *guest) serveControl() { _ = control.Serve(g.control, g) }
+func (g *guest) serveControl() {
+	caller := uint32(0)
+	if g.container.UserNS {
+		caller = control.Nobody
+	}
+	_ = control.Serve(g.control, caller, g)
+}

@@ -60,10 +60,19 @@ func Exec(ctx context.Context) int {
 // where the program wants to be told of them, nil where it ends by them.
 func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instance, interrupts *os.File, err error) {
 	var e spec.Exec
-	if _, err := receive(conn, &e, false); err != nil {
+	files, err := wire.Receive(conn, &e)
+	if err != nil {
 		return nil, nil, err
 	}
-	loader, err := confine.Exec(&e)
+	var procfs *os.File
+	if len(files) > 0 {
+		procfs = files[0]
+		defer procfs.Close()
+	}
+	if e.UserNS != (len(files) == 1) || len(files) > 1 {
+		return nil, nil, spec.Failf(spec.Internal, "set-up: command with %d files", len(files))
+	}
+	loader, err := confine.Exec(&e, procfs)
 	if err != nil {
 		return nil, nil, err
 	}

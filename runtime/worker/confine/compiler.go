@@ -28,7 +28,7 @@ func enterCompilerRoot(out *os.File) error {
 	if !d.dir {
 		return spec.Failf(spec.Invalid, "output directory: not a directory")
 	}
-	root, err := mountRoot(nil)
+	root, _, err := mountRoot(nil, &sources{})
 	if err != nil {
 		return fmt.Errorf("root file system: %w", err)
 	}

@@ -29,8 +29,11 @@ import (
 // takes c's user and confines every thread. module is the file of an artifact
 // or nil. After an error the process is in an undefined state and must exit.
 //
+// In a pod's user namespace (c.UserNS) module is nil, and passed are the mounts
+// that spec.Sources brings.
+//
 // The returned Loader is the one way left to read the module's compiled code.
-func Container(c *spec.Container, module *os.File) (*Loader, error) {
+func Container(c *spec.Container, module *os.File, passed []*os.File) (*Loader, error) {
 	if err := setOOMScore(c.OOMScoreAdj); err != nil {
 		return nil, err
 	}
@@ -45,12 +48,12 @@ func Container(c *spec.Container, module *os.File) (*Loader, error) {
 	if err := setName(c.Args); err != nil {
 		return nil, err
 	}
-	processes, err := openProcesses(c.Rootless)
+	processes, err := openProcesses(c.Rootless || c.UserNS)
 	if err != nil {
 		return nil, err
 	}
 	defer processes.Close()
-	if err := enterContainerRoot(c, module, processes); err != nil {
+	if err := enterContainerRoot(c, module, &sources{c.UserNS, passed}, processes); err != nil {
 		return nil, err
 	}
 	if err := protectProc(processes); err != nil {
@@ -68,9 +71,10 @@ func Container(c *spec.Container, module *os.File) (*Loader, error) {
 
 // Exec shuts in a process that was born in a container's namespaces, for a
 // command: the container's root stands around it already, and is as confined for
-// it as for the guest. It takes the user of e.
-func Exec(e *spec.Exec) (*Loader, error) {
-	processes, err := openProcesses(false)
+// it as for the guest. It takes the user of e. In a pod's user namespace, which
+// is another one than the container's root belongs to, procfs is handed in.
+func Exec(e *spec.Exec, procfs *os.File) (*Loader, error) {
+	processes, err := execProcesses(procfs)
 	if err != nil {
 		return nil, err
 	}

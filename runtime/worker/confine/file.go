@@ -32,19 +32,26 @@ func cloneFile(f *os.File) (detached, error) {
 		err = spec.Failf(spec.FailedPrecondition, "%s: replaced while it was being mounted", name)
 	}
 	if err == nil {
-		err = d.set(unix.MountAttr{
-			Attr_set:    unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV,
-			Propagation: unix.MS_PRIVATE,
-		}, true)
-	}
-	if err == nil && !d.dir {
-		err = d.set(unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}, false)
+		err = d.freeze()
 	}
 	if err != nil {
 		d.Close()
 		return detached{}, err
 	}
 	return d, nil
+}
+
+// freeze takes from a mount what a module or a compiler's output does not need,
+// and from a file that it can be written.
+func (d detached) freeze() error {
+	attr := unix.MountAttr{
+		Attr_set:    unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+		Propagation: unix.MS_PRIVATE,
+	}
+	if !d.dir {
+		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	return d.set(attr, true)
 }
 
 func sameInode(a, b int) (bool, error) {

@@ -14,15 +14,15 @@ import (
 // prepareImage returns a detached mount of an image's files, or of what the sub
 // path names in them. They are put together at the staging place, which is
 // free until the root is, and taken away from there.
-func prepareImage(m spec.Mount, o options) (_ detached, err error) {
+func prepareImage(m spec.Mount, o options, s *sources) (_ detached, err error) {
 	if err := o.onlyAttributes(); err != nil {
 		return detached{}, err
 	}
-	files, err := mountRoot(m.Files)
+	files, n, err := mountRoot(m.Files, s)
 	if err != nil {
 		return detached{}, fmt.Errorf("files of the image: %w", err)
 	}
-	defer func() { err = errors.Join(err, leaveStaging(len(m.Files))) }()
+	defer func() { err = errors.Join(err, leaveStaging(n)) }()
 	defer unix.Close(files.fd)
 	shown, err := files.open("/" + m.SubPath)
 	switch {
@@ -53,7 +53,7 @@ func prepareImage(m spec.Mount, o options) (_ detached, err error) {
 
 // leaveStaging uncovers the staging place, where n mounts lie on one another.
 func leaveStaging(n int) error {
-	for range max(n, 1) { // no mounts mean an empty tmpfs
+	for range n {
 		if err := unix.Unmount(staging, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("staging place: %w", err)
 		}

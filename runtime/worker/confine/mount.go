@@ -5,7 +5,6 @@ package confine
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -128,16 +127,16 @@ func kind(dir bool) string {
 }
 
 // prepareMount returns the detached mount that m describes.
-func prepareMount(m spec.Mount) (detached, error) {
+func prepareMount(m spec.Mount, s *sources) (detached, error) {
 	o := parseOptions(m.Options)
 	if m.ReadOnly || m.RecursiveReadOnly {
 		o.attrs |= unix.MOUNT_ATTR_RDONLY
 	}
 	switch m.Type {
 	case spec.MountBind:
-		return prepareBind(m, o)
+		return prepareBind(m, o, s)
 	case spec.MountImage:
-		return prepareImage(m, o)
+		return prepareImage(m, o, s)
 	case spec.MountDevice:
 		return prepareDevice(m)
 	default:
@@ -145,16 +144,13 @@ func prepareMount(m spec.Mount) (detached, error) {
 	}
 }
 
-func prepareBind(m spec.Mount, o options) (detached, error) {
+func prepareBind(m spec.Mount, o options, s *sources) (detached, error) {
 	if err := o.onlyAttributes(); err != nil {
 		return detached{}, err
 	}
-	d, err := cloneBind(m.Source)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return detached{}, spec.Failf(spec.NotFound, "source %s does not exist", m.Source)
-	}
+	d, err := s.bind(m)
 	if err != nil {
-		return detached{}, fmt.Errorf("source %s: %w", m.Source, err)
+		return detached{}, err
 	}
 	propagation := uint64(unix.MS_PRIVATE)
 	if m.Propagation == spec.PropagationSlave {

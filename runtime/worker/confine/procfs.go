@@ -21,12 +21,12 @@ type processes struct {
 }
 
 // openProcesses returns a procfs that shows this process.
-func openProcesses(rootless bool) (processes, error) {
+func openProcesses(userns bool) (processes, error) {
 	d, err := newMount("proc", "proc", parseOptions([]string{"subset=pid", "ro", "nosuid", "nodev", "noexec"}))
 	if err == nil {
 		return processes{d, true}, nil
 	}
-	if !rootless || !errors.Is(err, unix.EPERM) {
+	if !userns || !errors.Is(err, unix.EPERM) {
 		return processes{}, err
 	}
 	// A user namespace inside a container may not mount procfs when parts of
@@ -37,6 +37,16 @@ func openProcesses(rootless bool) (processes, error) {
 		return processes{}, err
 	}
 	return processes{detached{fd, true}, false}, nil
+}
+
+// execProcesses is openProcesses for a command, whose procfs may have been handed
+// in.
+func execProcesses(procfs *os.File) (processes, error) {
+	if procfs == nil {
+		return openProcesses(false)
+	}
+	fd, err := unix.FcntlInt(procfs.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	return processes{detached{fd, true}, false}, err
 }
 
 // protectProc makes every procfs below the root read-only, wherever a hostPath

@@ -28,11 +28,11 @@ type prepared struct {
 }
 
 // enterContainerRoot builds the root of c and makes it the process's root.
-func enterContainerRoot(c *spec.Container, module *os.File, p processes) error {
+func enterContainerRoot(c *spec.Container, module *os.File, s *sources, p processes) error {
 	if err := shutPropagation(c.Mounts); err != nil {
 		return err
 	}
-	mounts, err := prepareAll(c, module, p)
+	mounts, err := prepareAll(c, module, s, p)
 	defer func() {
 		for _, m := range mounts {
 			m.Close()
@@ -41,7 +41,7 @@ func enterContainerRoot(c *spec.Container, module *os.File, p processes) error {
 	if err != nil {
 		return err
 	}
-	root, err := mountRoot(c.Root)
+	root, _, err := mountRoot(c.Root, s)
 	if err != nil {
 		return fmt.Errorf("root file system: %w", err)
 	}
@@ -74,14 +74,14 @@ func shutPropagation(mounts []spec.Mount) error {
 
 // prepareAll opens every mount of c while the host's paths can still be seen:
 // first the runtime's own, which c's may then cover.
-func prepareAll(c *spec.Container, module *os.File, p processes) ([]prepared, error) {
+func prepareAll(c *spec.Container, module *os.File, s *sources, p processes) ([]prepared, error) {
 	mounts, err := systemMounts(c)
 	if err != nil {
 		return mounts, err
 	}
 	system := len(mounts)
 	if c.Module != nil {
-		d, err := cloneFile(module)
+		d, err := s.module(module)
 		if err != nil {
 			return mounts, fmt.Errorf("module %s: %w", c.Module.Name, err)
 		}
@@ -92,7 +92,7 @@ func prepareAll(c *spec.Container, module *os.File, p processes) ([]prepared, er
 		if name == "/" {
 			return mounts, spec.Failf(spec.Invalid, "mount /: a mount cannot replace the root")
 		}
-		d, err := prepareMount(m)
+		d, err := prepareMount(m, s)
 		if err != nil {
 			return mounts, fmt.Errorf("mount %s: %w", name, err)
 		}
@@ -103,23 +103,17 @@ func prepareAll(c *spec.Container, module *os.File, p processes) ([]prepared, er
 	return slices.Insert(mounts, system, self...), err
 }
 
-// mountRoot mounts the root file system at the staging place and returns it.
+// mountRoot mounts the root file system at the staging place and returns it, and
+// how many mounts it is.
 // Snapshotters speak mount(2)'s language, so mount(2) it is; fsconfig(2) would
 // also cut an overlay's layers off at 256 bytes.
-func mountRoot(mounts []spec.Mount) (tree, error) {
-	if len(mounts) == 0 {
-		mounts = []spec.Mount{{Type: spec.MountTmpfs, Source: "root", Options: []string{"mode=755", "nosuid"}}}
-	}
-	for _, m := range mounts {
-		if err := mountLegacy(m, staging); err != nil {
-			return tree{}, fmt.Errorf("%s: %w", m.Type, err)
-		}
+func mountRoot(mounts []spec.Mount, s *sources) (tree, int, error) {
+	n, err := s.tree(mounts)
+	if err != nil {
+		return tree{}, n, err
 	}
 	fd, err := unix.Open(staging, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return tree{}, err
-	}
-	return tree{fd}, nil
+	return tree{fd}, n, err
 }
 
 // finishRoot makes what must come after the mounts: the working directory,

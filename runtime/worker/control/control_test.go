@@ -79,7 +79,7 @@ func serve(t *testing.T, path string, h Handler) *Client {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- Serve(l, h) }()
+	go func() { done <- Serve(l, 0, h) }()
 	t.Cleanup(func() {
 		l.Close()
 		if err := <-done; err != nil {

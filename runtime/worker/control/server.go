@@ -23,10 +23,15 @@ const callTimeout = 30 * time.Second
 // maxCalls is how many calls are served at a time; more wait in the backlog.
 const maxCalls = 16
 
-// Serve answers calls on l until l is closed, which is its only end without
-// an error. Only root may call, as seen from the worker's user namespace: in
-// a rootless run that is the user who started it.
-func Serve(l *net.UnixListener, h Handler) error {
+// Nobody is whom a worker in a pod's user namespace takes the host's root for:
+// an id that is not mapped there (user_namespaces(7)).
+const Nobody = 65534
+
+// Serve answers calls on l until l is closed, which is its only end without an
+// error. Only one user may call, as seen from the worker's user namespace: its
+// root, who in a rootless run is the user who started it; or, in a pod's, Nobody.
+// Who may open the socket's directory is the host's root alone in any case.
+func Serve(l *net.UnixListener, caller uint32, h Handler) error {
 	slots := make(chan struct{}, maxCalls)
 	for {
 		slots <- struct{}{}
@@ -41,15 +46,15 @@ func Serve(l *net.UnixListener, h Handler) error {
 			defer func() { <-slots }()
 			defer conn.Close()
 			_ = conn.SetDeadline(time.Now().Add(callTimeout))
-			serveCall(conn, h)
+			serveCall(conn, caller, h)
 		}()
 	}
 }
 
 // serveCall answers one call. A peer that breaks the protocol or goes away
 // gets nothing: there is nobody to tell.
-func serveCall(conn *net.UnixConn, h Handler) {
-	if err := checkPeer(conn); err != nil {
+func serveCall(conn *net.UnixConn, caller uint32, h Handler) {
+	if err := checkPeer(conn, caller); err != nil {
 		_ = wire.Send(conn, spec.AsFailure(err))
 		return
 	}
@@ -121,7 +126,7 @@ func answer(conn *net.UnixConn, err error) {
 }
 
 // checkPeer asks the kernel who connected (unix(7), SO_PEERCRED).
-func checkPeer(conn *net.UnixConn) error {
+func checkPeer(conn *net.UnixConn, caller uint32) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -136,7 +141,7 @@ func checkPeer(conn *net.UnixConn) error {
 	if credErr != nil {
 		return fmt.Errorf("peer credentials: %w", credErr)
 	}
-	if cred.Uid != 0 {
+	if cred.Uid != caller {
 		return spec.Failf(spec.Invalid, "control call by uid %d: only root may call", cred.Uid)
 	}
 	return nil

@@ -25,7 +25,8 @@ type ExecOptions struct {
 	Container   *Process // the container's worker, whose namespaces the command is born in
 	Cgroup      func(pid int) error
 	Spec        spec.Exec
-	OOMScoreAdj int // -1000 to 1000; lowering it may need a privilege the daemon lacks, and is then left undone
+	UserNS      *UserNS // the container's, nil for the daemon's own
+	OOMScoreAdj int     // -1000 to 1000; lowering it may need a privilege the daemon lacks, and is then left undone
 	// Stdin, Stdout and Stderr are the command's; nil is /dev/null. With TTY they
 	// are the same terminal, which becomes its controlling one.
 	Stdin, Stdout, Stderr *os.File
@@ -75,7 +76,7 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 		}
 	}
 	p, conn, stop, err := start(ctx, child{
-		path: "./" + filepath.Base(o.WorkerPath), mode: "exec", env: containerEnv, files: files, tty: o.TTY,
+		path: "./" + filepath.Base(o.WorkerPath), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true,
 		enter: func() error { return enterContainer(container, binary) },
 	})
 	if err != nil {
@@ -89,6 +90,11 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 	}()
 	if err := o.admit(p.Pid); err != nil {
 		return nil, err
+	}
+	if o.UserNS != nil {
+		if err := o.UserNS.write(p.Pid); err != nil {
+			return nil, err
+		}
 	}
 	return &Command{Process: p, leash: conn}, o.dialog(ctx, conn, compile, builtin)
 }
@@ -129,9 +135,24 @@ func (o *ExecOptions) admit(pid int) error {
 	return nil
 }
 
+// sendSpec sends the first message, in a user namespace with the procfs that the
+// command is not allowed to mount.
+func (o *ExecOptions) sendSpec(conn *net.UnixConn) error {
+	o.Spec.UserNS = o.UserNS != nil
+	if o.UserNS == nil {
+		return wire.Send(conn, o.Spec)
+	}
+	procfs, err := openProcfs()
+	if err != nil {
+		return err
+	}
+	defer procfs.Close()
+	return wire.Send(conn, o.Spec, procfs)
+}
+
 // dialog leads the worker from its spec to Ready.
 func (o *ExecOptions) dialog(ctx context.Context, conn *net.UnixConn, compile Compile, builtin Builtin) error {
-	if err := wire.Send(conn, o.Spec); err != nil {
+	if err := o.sendSpec(conn); err != nil {
 		return err
 	}
 	resolved, program, err := receiveResolved(conn)

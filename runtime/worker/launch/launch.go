@@ -32,6 +32,7 @@ type Options struct {
 	Cgroup  func(pid int) error
 	Spec    spec.Container
 	Module  *os.File          // the module of an artifact, when Spec.Module is set
+	UserNS  *UserNS           // nil for the daemon's own
 	Log     *os.File          // the CRI log, write-only and append-only; nil when Spec.Foreground or when there is none
 	Exit    *os.File          // the exit record's file, empty, write-only
 	Control *net.UnixListener // the control socket, bound and listening
@@ -65,7 +66,7 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		path: o.WorkerPath, mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
 		dir: "/", enter: func() error { return enterNetwork(o.NetNS) },
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-		tty:   o.Spec.Input == spec.InputTerminal,
+		tty:   o.Spec.Input == spec.InputTerminal, userns: o.UserNS,
 	})
 	if err != nil {
 		spawned(err)
@@ -85,21 +86,28 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 	if err != nil {
 		return nil, fmt.Errorf("worker's cgroup: %w", err)
 	}
-	return p, o.dialog(ctx, conn, compile)
+	return p, o.dialog(ctx, conn, p.Pid, compile)
 }
 
 // dialog leads the worker from its spec to Ready.
-func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, compile Compile) error {
+func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, pid int, compile Compile) error {
+	o.Spec.UserNS = o.UserNS != nil
 	var module []*os.File
-	if o.Spec.Module != nil {
+	if o.Spec.Module != nil && o.UserNS == nil {
 		module = []*os.File{o.Module}
 	}
 	var resolved spec.Resolved
 	var program *os.File
 	err := observe.Do(ctx, observe.StepConfine, func(context.Context) (err error) {
-		if err = wire.Send(conn, o.Spec, module...); err == nil {
-			resolved, program, err = receiveResolved(conn)
+		if err = wire.Send(conn, o.Spec, module...); err != nil {
+			return err
 		}
+		if o.UserNS != nil {
+			if err = o.sendSources(conn, pid); err != nil {
+				return err
+			}
+		}
+		resolved, program, err = receiveResolved(conn)
 		return err
 	})
 	if err != nil {
@@ -219,6 +227,8 @@ type child struct {
 	dir        string       // "" leaves it where enter has brought it
 	enter      func() error // brings the thread it is born on where it belongs
 	rootless   bool
+	userns     *UserNS    // nil for the daemon's own
+	late       bool       // the mapping of userns is written once the child is there
 	tty        bool       // stdin becomes its controlling terminal
 	files      []*os.File // stdio, then SetupFD (left nil), then the rest
 	flags      uintptr
@@ -274,8 +284,11 @@ func (c *child) spawn() (*Process, error) {
 		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
+	if c.userns != nil {
+		c.userns.apply(attr.Sys, c.late)
+	}
 	var process *os.Process
-	err := onThread(c.enter, !c.rootless, c.foreground(), func() (err error) {
+	err := onThread(c.enter, !c.rootless && c.userns == nil, c.foreground(), func() (err error) {
 		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
 		return err
 	})

@@ -10,6 +10,7 @@
 // Container, and there is no root to build):
 //
 //	daemon → worker   Container  (+ the module's file for an artifact)
+//	daemon → worker   Sources    (+ mounts; in a pod's user namespace, and as often as needed)
 //	                             the worker builds the root, pivots, confines itself
 //	worker → daemon   Resolved   (+ the module's file)
 //	daemon → worker   Compiled   (+ the directory with the compiled code)
@@ -117,10 +118,40 @@ type Container struct {
 	// mapped, where groups cannot be set.
 	Rootless bool
 
+	// UserNS says that the worker is in a user namespace with the pod's mapping
+	// of ids. It has no rights on the host: what mounts show comes as [Sources],
+	// and the module's file with them.
+	UserNS bool
+
 	// MemoryMaxPages caps the growth of the guest's memory, in 64 KiB pages;
 	// 0 leaves it to the module and to the cgroup's limit.
 	MemoryMaxPages uint32
 }
+
+// Sources returns how many detached mounts follow the container in its user
+// namespace, in messages of several: the module's, those of Mounts that are binds
+// or images, in their order, and the root's if there is one.
+func (c *Container) Sources() int {
+	if !c.UserNS {
+		return 0
+	}
+	n := 0
+	if len(c.Root) > 0 {
+		n++
+	}
+	if c.Module != nil {
+		n++
+	}
+	for _, m := range c.Mounts {
+		if m.Type == MountBind || m.Type == MountImage {
+			n++
+		}
+	}
+	return n
+}
+
+// Sources brings some of a container's detached mounts; see [Container.Sources].
+type Sources struct{}
 
 // Input is the kind of a container's stdin.
 type Input string
@@ -145,6 +176,10 @@ type Exec struct {
 	UID    uint32
 	GID    uint32
 	Groups []uint32
+
+	// UserNS says that the command is in a user namespace with the pod's mapping
+	// of ids; a procfs comes with this message then.
+	UserNS bool
 
 	// NoDialing, MemoryMaxPages and Seccomp are the container's.
 	NoDialing      bool
@@ -231,6 +266,10 @@ type Mount struct {
 	// (KEP-3857); it implies ReadOnly.
 	RecursiveReadOnly bool
 	Propagation       string // PropagationPrivate when empty; binds only
+
+	// MapIDs has the files of a bind appear with the ids of the worker's user
+	// namespace.
+	MapIDs bool
 
 	// Files are the file system of a MountImage, as the snapshotter gives it,
 	// mounted in order on one another; SubPath is the file or directory in it

@@ -57,7 +57,7 @@ func shutIn(what string) error {
 	if err := json.Unmarshal([]byte(what), &c); err != nil {
 		return err
 	}
-	_, err := confine.Container(&c, nil)
+	_, err := confine.Container(&c, nil, nil)
 	return err
 }
 
