@@ -45,7 +45,7 @@ func cloneFile(f *os.File) (detached, error) {
 // and from a file that it can be written.
 func (d detached) freeze() error {
 	attr := unix.MountAttr{
-		Attr_set:    unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+		Attr_set:    unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV,
 		Propagation: unix.MS_PRIVATE,
 	}
 	if !d.dir {
