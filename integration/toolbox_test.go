@@ -46,7 +46,7 @@ func TestShellInAModule(t *testing.T) {
 		`echo $GREETING $((6*7)); for i in 1 2 3; do echo -n $i; done | tr 123 abc`: "hello 42\nabc",
 		"id":       "uid=1000 gid=2000 groups=2000,3000\n",
 		"hostname": "p\n",
-		"ls /data; echo text > /data/f; wc -c < /data/f; cat /data/f | sha256sum | cut -c1-8": "5\na9a25160\n",
+		"ls /data; echo text > /data/f; wc -c < /data/f; cat /data/f | sha256sum | cut -c1-8": "5\nb9e68e1b\n",
 		"cat /proc/self/status | grep -E '^(Uid|NoNewPrivs)' | head -1 | cut -f2":             "1000\n",
 		"echo to stderr >&2; exit 3": "",
 	} {
@@ -117,12 +117,13 @@ func TestInteractiveShell(t *testing.T) {
 		}
 	}
 	types("cd /data; echo in $PWD\n")
-	readTerminal(t, master, "\nin /data\r\n")
-	types("echo begun; sleep 1000\n")
-	readTerminal(t, master, "\nbegun\r\n")
+	readTerminal(t, master, "in /data\r\n")
+	types("echo begun $((1+1)); sleep 1000\n")
+	readTerminal(t, master, "begun 2\r\n")
 	types("\x03")
-	types("echo still here\n")
-	readTerminal(t, master, "\nstill here\r\n")
+	types("echo code $? $((40+2))\n")
+	readTerminal(t, master, "code 130 42\r\n")
+	types("never run\x03") // what is typed is forgotten
 	types("exit 5\n")
 	_ = cmd.Wait() // the code tells
 	equal(t, "the shell's code", cmd.ProcessState.ExitCode(), 5)

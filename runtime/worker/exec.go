@@ -92,7 +92,7 @@ func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instan
 		Preopens: []wasi.Preopen{{Path: "/", FD: root}},
 		Collect:  collector.Collect,
 	}
-	if builtin {
+	if builtin && onTerminal() {
 		heard, told, err := interruptPair()
 		if err != nil {
 			return nil, nil, err
@@ -105,6 +105,12 @@ func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instan
 		return nil, nil, err
 	}
 	return instance, interrupts, seal(collector, e.NoDialing, e.Seccomp)
+}
+
+// onTerminal says whether the command has a terminal, which alone interrupts.
+func onTerminal() bool {
+	_, err := unix.IoctlGetTermios(0, unix.TCGETS)
+	return err == nil
 }
 
 // interruptPair returns the program's end, which it is handed as a connection, and

@@ -34,6 +34,9 @@ type Call struct {
 
 	// Table has the commands that this one may run.
 	Table *Table
+
+	// Interrupts tells of the user's Ctrl-C; nil where nothing does.
+	Interrupts *Interrupts
 }
 
 // Getenv is the value of a variable; empty where it is not set.

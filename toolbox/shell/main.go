@@ -36,7 +36,11 @@ func Main(ctx context.Context, c *command.Call) int {
 	switch {
 	case fromStdin:
 		s.params = rest
-		s.readCommands(ctx)
+		in := newFront(c.Stdin)
+		if s.interactive && c.Interrupts != nil {
+			defer c.Interrupts.Handle(in.interrupt)()
+		}
+		s.readCommands(ctx, in)
 	case !strings.Contains(given, "c"):
 		return s.script(ctx, rest)
 	case len(rest) == 0:
@@ -85,11 +89,18 @@ const maxCommand = 4 << 20
 
 // readCommands runs what comes on standard input, line by line: a command is run as soon as it is
 // whole, and what it reads itself is what follows it.
-func (s *shell) readCommands(ctx context.Context) {
+// An interrupt ends the line that is being typed, or the command in front.
+func (s *shell) readCommands(ctx context.Context, in *front) {
 	var text bytes.Buffer
 	for s.flow != flowExit {
 		s.prompt(ctx, text.Len() > 0)
 		line, err := readWholeLine(s.stdin())
+		if in.end() {
+			text.Reset()
+			s.status = interrupted
+			printTo(s.stderr(), "\n")
+			continue
+		}
 		text.WriteString(line)
 		if text.Len() == 0 && err != nil {
 			break
@@ -106,7 +117,11 @@ func (s *shell) readCommands(ctx context.Context) {
 			s.syntaxError("", parseErr)
 			continue
 		}
-		s.stmts(ctx, file.Stmts)
+		s.stmts(in.begin(ctx), file.Stmts)
+		if in.end() {
+			s.status, s.flow = interrupted, flowNone
+			printTo(s.stderr(), "\n")
+		}
 		if s.flow != flowExit {
 			s.flow = flowNone // a stray return
 		}

@@ -58,6 +58,8 @@ type shell struct {
 	interactive bool
 	pid         int // $!, 0 where there is none
 	substituted int // exit code of the last command substitution of this command
+
+	interrupts *command.Interrupts
 }
 
 // newShell makes the shell of a call.
@@ -65,7 +67,7 @@ func newShell(c *command.Call) *shell {
 	s := &shell{
 		table: c.Table, name: c.Name, dir: c.Dir,
 		vars: newScope(nil), funcs: map[string]*syntax.Stmt{}, traps: map[string]string{},
-		jobs: newJobs(),
+		jobs: newJobs(), interrupts: c.Interrupts,
 	}
 	s.fds[0] = stream{in: command.NewInput(c.Stdin)}
 	s.fds[1] = stream{out: c.Stdout}
@@ -105,7 +107,7 @@ func (s *shell) subshell() *shell {
 func (s *shell) call(vars *scope) *command.Call {
 	return &command.Call{
 		Name: s.base(), Env: vars.environ(), Dir: s.dir, Table: s.table,
-		Stdin: s.stdin(), Stdout: s.stdout(), Stderr: s.stderr(),
+		Stdin: s.stdin(), Stdout: s.stdout(), Stderr: s.stderr(), Interrupts: s.interrupts,
 	}
 }
 

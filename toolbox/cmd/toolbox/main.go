@@ -18,11 +18,20 @@ func main() {
 	if err != nil {
 		dir = "/"
 	}
-	os.Exit(run(context.Background(), &command.Call{
-		Env: os.Environ(), Dir: dir,
-		Stdin: command.Stdin(), Stdout: command.Stdout, Stderr: command.Stderr,
-	}, os.Args))
+	c := &command.Call{
+		Dir: dir, Stdin: command.Stdin(), Stdout: command.Stdout, Stderr: command.Stderr,
+		Interrupts: &command.Interrupts{},
+	}
+	c.Interrupts.Handle(func() { os.Exit(codeInterrupted) })
+	var interrupts *os.File
+	if interrupts, c.Env = command.OpenInterrupts(os.Environ()); interrupts != nil {
+		go c.Interrupts.Listen(interrupts)
+	}
+	os.Exit(run(context.Background(), c, os.Args))
 }
+
+// codeInterrupted is the exit code of what Ctrl-C ends: 128 + SIGINT.
+const codeInterrupted = 130
 
 // run is the program: it runs the command that argv means and returns its exit code.
 func run(ctx context.Context, c *command.Call, argv []string) int {
