@@ -91,8 +91,10 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 		return nil, fmt.Errorf("module cache: %w", err)
 	}
 	for _, dir := range left {
+		// The compiler of a daemon that was killed may be writing still, if not for
+		// long. It must not keep the next daemon from starting.
 		if err := os.RemoveAll(dir); err != nil {
-			return nil, fmt.Errorf("module cache: %w", err)
+			log.L.WithError(err).Warn("an unfinished compile stays until the next start")
 		}
 	}
 	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel)}, nil

@@ -45,6 +45,7 @@ func compile(ctx context.Context, conn *net.UnixConn) error {
 	if len(files) != 2 {
 		return spec.Failf(spec.Internal, "set-up: compile with %d files", len(files))
 	}
+	go leash(conn)
 	module, out := files[0], files[1]
 	if err := confine.Compiler(out, job.UID, job.GID, job.Rootless); err != nil {
 		return err

@@ -140,13 +140,6 @@ func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader
 	return loadAnswer(ctx, conn, loader, e.MemoryMaxPages, "")
 }
 
-// leash ends the command when the daemon is gone or has let go of it: nobody
-// would read what it writes, or ever end it.
-func leash(conn *net.UnixConn) {
-	_, _ = conn.Read(make([]byte, 1))
-	os.Exit(exitSignal + int(unix.SIGKILL)) //nolint:forbidigo // main waits for a guest that may never return
-}
-
 // interruptPatience bounds the wait for room for one more interrupt: a program
 // that has left so many unread wants none.
 const interruptPatience = 100 * time.Millisecond

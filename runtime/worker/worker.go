@@ -82,3 +82,10 @@ func report(conn *net.UnixConn, err error) int {
 	}
 	return exitSetup
 }
+
+// leash ends this process when the daemon is gone or has let go of it: nobody
+// would take what it makes, or ever end it.
+func leash(conn *net.UnixConn) {
+	_, _ = conn.Read(make([]byte, 1))
+	os.Exit(exitSignal + int(unix.SIGKILL)) //nolint:forbidigo // main waits for a guest or a compiler
+}

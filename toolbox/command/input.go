@@ -4,7 +4,12 @@ package command
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
+	"os"
+	"sync"
+	"time"
 )
 
 // Input is a stream that commands read one after the other: what one has not taken is left for the
@@ -58,4 +63,52 @@ func (l Lines) Read(b []byte) (int, error) {
 	}
 	copy(b, have[:n])
 	return l.In.r.Discard(n)
+}
+
+// Interruptible is a stream that is at its end once the context is: a read that waits ends then, as
+// far as what lies beneath can be interrupted. What goes through the poller can.
+func Interruptible(ctx context.Context, r io.Reader) io.Reader {
+	in := &interruptible{ctx: ctx, in: NewInput(r)}
+	in.file, _ = in.in.File.(deadlined)
+	context.AfterFunc(ctx, in.interrupt)
+	return in
+}
+
+type deadlined interface{ SetReadDeadline(t time.Time) error }
+
+type interruptible struct {
+	ctx     context.Context
+	in      *Input
+	file    deadlined // nil where reading cannot be interrupted
+	mu      sync.Mutex
+	reading bool
+}
+
+func (r *interruptible) interrupt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reading && r.file != nil {
+		_ = r.file.SetReadDeadline(time.Now()) // what has none does not wait either
+	}
+}
+
+func (r *interruptible) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	over := r.ctx.Err() != nil
+	r.reading = !over
+	r.mu.Unlock()
+	if over {
+		return 0, io.EOF
+	}
+	n, err := r.in.Read(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reading = false
+	if r.ctx.Err() != nil && r.file != nil {
+		_ = r.file.SetReadDeadline(time.Time{}) // for who reads it next
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = io.EOF
+	}
+	return n, err
 }
