@@ -43,6 +43,8 @@ var (
 		"Clients that read container events.")
 	eventReadersCut = counter("wazelet_event_readers_cut_off_total",
 		"Readers of container events that could not follow and were cut off.")
+	wasiCalls = &callCollector{desc: prometheus.NewDesc("wazelet_wasi_calls_total",
+		"Host functions that guests called, by function; commands run by exec are not counted.", []string{"function"}, nil)}
 	buildInfo = gauges("wazelet_build_info",
 		"1, with the release in its labels.", "version", "revision")
 )
@@ -50,7 +52,7 @@ var (
 // own are the instruments above.
 var own = []prometheus.Collector{
 	rpcDuration, rpcInFlight, stepDuration, compileDuration, moduleCache, workers, exits, traps,
-	pullDuration, pullBytes, eventReaders, eventReadersCut, buildInfo,
+	pullDuration, pullBytes, eventReaders, eventReadersCut, wasiCalls, buildInfo,
 }
 
 // registry holds them and those of the Go runtime and the process.

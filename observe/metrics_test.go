@@ -46,6 +46,7 @@ func TestWhatIsToldIsServed(t *testing.T) {
 	Pull(time.Minute, 0, failed)
 	stop := EventReader()
 	EventReaderCutOff()
+	WASICalls(func() map[string]uint64 { return map[string]uint64{"fd_read": 7} })
 	text := scrape(t)
 	for _, want := range []string{
 		`wazelet_build_info{revision="abc",version="v1"} 1`,
@@ -62,6 +63,7 @@ func TestWhatIsToldIsServed(t *testing.T) {
 		`wazelet_image_pull_bytes_total 1000`,
 		`wazelet_event_readers 1`,
 		`wazelet_event_readers_cut_off_total 1`,
+		`wazelet_wasi_calls_total{function="fd_read"} 7`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,
 	} {
@@ -74,7 +76,8 @@ func TestWhatIsToldIsServed(t *testing.T) {
 	}
 	gone()
 	stop()
-	if text := scrape(t); !strings.Contains(text, "\nwazelet_workers 0") || !strings.Contains(text, "\nwazelet_event_readers 0") {
+	WASICalls(nil)
+	if text := scrape(t); !strings.Contains(text, "\nwazelet_workers 0") || !strings.Contains(text, "\nwazelet_event_readers 0") || strings.Contains(text, "fd_read") {
 		t.Error("what is gone is still counted")
 	}
 }

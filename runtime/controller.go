@@ -15,6 +15,7 @@ import (
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/runtime/device"
 	"github.com/wazelet/wazelet/sandbox"
 )
@@ -49,6 +50,7 @@ type Controller struct {
 	store    *store
 	events   *bus
 	rates    rates
+	calls    callTotals
 	creating singleflight.Group
 
 	// watchers are told to end by Close; workers go on without them.
@@ -80,12 +82,14 @@ func New(o Options) (*Controller, error) {
 	c.closing, c.close = context.WithCancel(context.Background())
 	s.changed, s.removed = c.containerChanged, c.containerRemoved
 	c.sandboxes.OnChange(c.sandboxChanged)
+	observe.WASICalls(c.wasiCalls)
 	return c, nil
 }
 
 // Close ends subscriptions and the watching of workers, and waits for it. The workers go on, and
 // the next daemon finds them.
 func (c *Controller) Close() {
+	observe.WASICalls(nil)
 	c.EndSubscriptions()
 	c.close()
 	c.watchers.Wait()

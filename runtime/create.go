@@ -84,6 +84,7 @@ func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config 
 		return Container{}, errors.Join(err, made.Run(ctx))
 	}
 	made.Release()
+	c.calls.begin(e, nil)
 	c.watchers.Go(func() { c.watch(context.WithoutCancel(ctx), e) })
 	return e.container(), nil
 }
@@ -170,6 +171,7 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	options := launch.Options{
 		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, Cgroup: e.group.Add, Spec: worker,
 		Log: files.log, Exit: files.exit, Control: files.control, Stdin: files.stdin, Input: files.input,
+		Calls: files.calls,
 	}
 	if img.Kind == imageservice.KindModule {
 		if options.Module, err = c.images.OpenModule(ctx, img); err != nil {
@@ -192,12 +194,12 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 // files are the descriptors a worker is born with; its own copies live on when
 // the daemon closes these.
 type files struct {
-	log, exit, stdin, input *os.File
-	control                 *net.UnixListener
+	log, exit, stdin, input, calls *os.File
+	control                        *net.UnixListener
 }
 
 func (f files) close() {
-	for _, file := range []*os.File{f.log, f.exit, f.stdin, f.input} {
+	for _, file := range []*os.File{f.log, f.exit, f.stdin, f.input, f.calls} {
 		if file != nil {
 			file.Close()
 		}
@@ -223,6 +225,9 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 		return f, err
 	}
 	if f.exit, err = os.OpenFile(c.exitFile(n.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+		return f, err
+	}
+	if f.calls, err = createCalls(c.callsFile(n.ID)); err != nil {
 		return f, err
 	}
 	if f.control, err = control.Listen(c.controlSocket(n.ID)); err != nil {

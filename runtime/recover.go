@@ -53,6 +53,7 @@ func (c *Controller) recoverEntry(ctx context.Context, e *entry) error {
 		return nil
 	}
 	e.process = process
+	c.calls.adopt(e, c.callsFile(n.ID))
 	c.watchers.Go(func() { c.watch(context.WithoutCancel(ctx), e) })
 	if n.State == StateStarting {
 		return c.openGate(ctx, e)

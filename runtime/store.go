@@ -39,6 +39,9 @@ type entry struct {
 	// state, and not changed after.
 	group   *cgroup.Group
 	process *launch.Process
+	// counted is what was on the container's host calls when they began to be
+	// counted; callTotals guards it.
+	counted []uint64
 	// exited is closed when the worker's end is in the record.
 	exited chan struct{}
 	// commandOOMs counts the OOM kills in group that were of commands.

@@ -44,6 +44,7 @@ func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Sta
 		// reads it from the exit record again.
 		log.G(ctx).WithError(err).Error("exit is not in the container's record")
 	}
+	c.calls.end(e, c.callsFile(n.ID))
 	close(e.exited)
 	observe.Exit(knownReason(exit.Reason), trapKind(exit))
 	log.G(ctx).WithFields(log.Fields{

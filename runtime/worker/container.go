@@ -14,6 +14,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/calls"
 	"github.com/wazelet/wazelet/runtime/worker/confine"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -23,7 +24,7 @@ import (
 // Container makes this process a container's worker and returns its exit code.
 // It is called once, with the descriptors of package spec in place.
 func Container(ctx context.Context) int {
-	if err := closeOthers(spec.InputFD + 1); err != nil {
+	if err := closeOthers(spec.CallsFD + 1); err != nil {
 		return exitSetup
 	}
 	conn, err := setupConn()
@@ -132,7 +133,21 @@ func newGuest(c *spec.Container) (*guest, error) {
 	if g.sockets, err = openListeners(c.Listeners); err != nil {
 		return nil, err
 	}
+	if err := countCalls(); err != nil {
+		return nil, err
+	}
 	return g, g.openOutput()
+}
+
+// countCalls has the guest's host calls counted, where the daemon asks for it.
+func countCalls() error {
+	file := os.NewFile(spec.CallsFD, "calls")
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return calls.Map(file)
 }
 
 // prepare gives the guest its host: the root as its one directory, if it may

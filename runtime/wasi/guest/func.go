@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/calls"
 )
 
 // Func is a host function that answers with an errno.
@@ -60,10 +61,15 @@ func Export(ctx context.Context, r wazero.Runtime, module string, s *wasi.System
 
 // bind makes f a function of wazero's, for the guest of s, or for the guest of each call's Caller.
 func (f Func) bind(s *wasi.System) api.GoModuleFunc {
+	counter := calls.Of(f.Name)
 	if s != nil {
-		return func(ctx context.Context, m api.Module, stack []uint64) { f.serve(ctx, s, m, stack) }
+		return func(ctx context.Context, m api.Module, stack []uint64) {
+			counter.Add()
+			f.serve(ctx, s, m, stack)
+		}
 	}
 	return func(ctx context.Context, m api.Module, stack []uint64) {
+		counter.AddShared()
 		caller := callerOf(ctx)
 		caller.Arrive()
 		f.serve(ctx, caller.Sys, m, stack)

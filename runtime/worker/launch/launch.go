@@ -39,6 +39,9 @@ type Options struct {
 	// Stdin is the guest's end of the pipe or terminal Spec.Input names, Input
 	// the other one (spec.InputFD); nil for none.
 	Stdin, Input *os.File
+	// Calls is where the worker counts its guest's host calls (package calls);
+	// nil for nowhere.
+	Calls *os.File
 }
 
 // containerEnv sets the Go runtime of a worker up: two processors, so that
@@ -180,7 +183,7 @@ func (o *Options) files() (files []*os.File, closeFiles func(), err error) {
 		}
 		return null
 	}
-	files = []*os.File{null, null, null, nil, listener, o.Exit, or(o.Log), or(o.Input)}
+	files = []*os.File{null, null, null, nil, listener, o.Exit, or(o.Log), or(o.Input), or(o.Calls)}
 	switch {
 	case o.Spec.Foreground:
 		copy(files, []*os.File{os.Stdin, os.Stdout, os.Stderr})

@@ -38,6 +38,8 @@ const (
 	// InputFD is how attached clients reach the guest (container mode): the
 	// write end of its stdin's pipe, or the master of its terminal.
 	InputFD = 7
+	// CallsFD is the file of package calls, or /dev/null (container mode).
+	CallsFD = 8
 )
 
 // DefaultPath is the PATH of a container that neither its image nor its pod
