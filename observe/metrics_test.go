@@ -110,3 +110,11 @@ func TestMetricsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkStep is what a step costs where nobody traces.
+func BenchmarkStep(b *testing.B) {
+	for b.Loop() {
+		_, end := Begin(b.Context(), StepCgroup)
+		end(nil)
+	}
+}
