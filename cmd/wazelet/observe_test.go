@@ -21,8 +21,10 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -233,5 +235,28 @@ func TestACollectorThatIsNotThereCostsOnlySpans(t *testing.T) {
 	}
 	if !strings.Contains(s.stderr.String(), "spans are lost") {
 		t.Errorf("the log does not say that spans are lost:\n%s", s.stderr)
+	}
+}
+
+// TestAReaderOfEventsDoesNotHoldTheDaemonUp: its stream never ends by itself.
+func TestAReaderOfEventsDoesNotHoldTheDaemonUp(t *testing.T) {
+	s := newServer(t, t.TempDir())
+	s.start(t)
+	s.expectNotice(t, "READY=1")
+	events, err := s.client(t).GetContainerEvents(t.Context(), &runtimeapi.GetEventsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := events.Header(); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.end(t); code != 0 {
+		t.Errorf("exit code %d; it says\n%s", code, s.stderr)
+	}
+	if _, err := events.Recv(); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "shutting down") {
+		t.Errorf("the reader hears %v", err)
+	}
+	if strings.Contains(s.stderr.String(), "calls under way are cancelled") {
+		t.Errorf("the stream had to be cut:\n%s", s.stderr)
 	}
 }
