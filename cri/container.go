@@ -35,6 +35,9 @@ func (s containerService) CreateContainer(ctx context.Context, r *runtimeapi.Cre
 	if err != nil {
 		return nil, err
 	}
+	if err := validatePodUserns(r.GetConfig(), sb); err != nil {
+		return nil, err
+	}
 	if config.MemoryGrowFail, err = memoryGrowFail(sb.Annotations); err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func TestContainerConfigRefuses(t *testing.T) {
 			ContainerPath: "/a", Readonly: true, Image: &runtimeapi.ImageSpec{Image: "x"}, ImageSubPath: "a\x00b",
 		}), []string{"config.mounts[0].image_sub_path", "NUL"}},
 		"idmapped": {mount(&runtimeapi.Mount{
-			HostPath: "/a", ContainerPath: "/a", UidMappings: []*runtimeapi.IDMapping{{Length: 1}},
+			HostPath: "/a", ContainerPath: "/a", UidMappings: []*runtimeapi.IDMapping{{ContainerId: 1, HostId: 1000, Length: 1}},
 		}), []string{"uidMappings"}},
 		"mount options": {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"noexec", "size=1"}}), []string{"config.mounts[0].mount_options[1]", "size=1", "noexec"}},
 		"suid":          {mount(&runtimeapi.Mount{HostPath: "/a", ContainerPath: "/a", MountOptions: []string{"suid"}}), []string{"config.mounts[0].mount_options[0]", `"suid"`}},

@@ -17,14 +17,18 @@ type handlers struct {
 	names    []string // sorted
 	fallback string   // what "" stands for
 	features *runtimeapi.RuntimeHandlerFeatures
+	noUserNS error // why pods cannot have user namespaces here, or nil
 }
 
-func newHandlers(names []string, fallback string) handlers {
+func newHandlers(names []string, fallback string, noUserNS error) handlers {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
 	return handlers{
 		names: slices.Compact(sorted), fallback: fallback,
-		features: &runtimeapi.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: hasMountSetattr()},
+		features: &runtimeapi.RuntimeHandlerFeatures{
+			RecursiveReadOnlyMounts: hasMountSetattr(), UserNamespaces: noUserNS == nil,
+		},
+		noUserNS: noUserNS,
 	}
 }
 

@@ -47,7 +47,12 @@ func mount(field string, m *runtimeapi.Mount) (runtime.Mount, error) {
 		return runtime.Mount{}, err
 	}
 	if len(m.GetUidMappings()) > 0 || len(m.GetGidMappings()) > 0 {
-		return runtime.Mount{}, invalid(field+".uidMappings", "%s: id-mapped mounts are not supported for Wasm containers", clean(m.GetContainerPath(), 256))
+		if err := validateIDMaps(field+".uidMappings", m.GetUidMappings()); err != nil {
+			return runtime.Mount{}, err
+		}
+		if err := validateIDMaps(field+".gidMappings", m.GetGidMappings()); err != nil {
+			return runtime.Mount{}, err
+		}
 	}
 	if err := validateMountOptions(field+".mount_options", m.GetMountOptions()); err != nil {
 		return runtime.Mount{}, err
@@ -62,6 +67,8 @@ func mount(field string, m *runtimeapi.Mount) (runtime.Mount, error) {
 		RecursiveReadOnly: m.GetRecursiveReadOnly(),
 		Propagation:       propagation,
 		Options:           m.GetMountOptions(),
+		UIDs:              idMaps(m.GetUidMappings()),
+		GIDs:              idMaps(m.GetGidMappings()),
 	}
 	if m.GetImage().GetImage() != "" || m.GetImageSubPath() != "" {
 		return imageMount(field, m, converted)
@@ -136,6 +143,8 @@ func echoMounts(list []runtime.Mount) []*runtimeapi.Mount {
 			RecursiveReadOnly: m.RecursiveReadOnly,
 			Propagation:       propagationMode(m.Propagation),
 			MountOptions:      m.Options,
+			UidMappings:       echoIDMaps(m.UIDs),
+			GidMappings:       echoIDMaps(m.GIDs),
 			ImageSubPath:      m.ImageSubPath,
 		}
 		if m.Image != "" {

@@ -31,6 +31,9 @@ func (s podService) RunPodSandbox(ctx context.Context, r *runtimeapi.RunPodSandb
 	if err != nil {
 		return nil, err
 	}
+	if len(config.NamespaceOptions.UIDs) > 0 && s.handlers.noUserNS != nil {
+		return nil, fmt.Errorf("sandbox %s: hostUsers: false: %w", config.Metadata, s.handlers.noUserNS)
+	}
 	sb, err := s.sandboxes.Create(ctx, config)
 	if err != nil {
 		return nil, err

@@ -61,6 +61,37 @@ func TestSandboxConfigNeedsLittle(t *testing.T) {
 	}
 }
 
+// userns asks for a user namespace of one range.
+func userns(container, host, length uint32) func(*runtimeapi.PodSandboxConfig) {
+	return func(p *runtimeapi.PodSandboxConfig) {
+		ids := []*runtimeapi.IDMapping{{ContainerId: container, HostId: host, Length: length}}
+		p.Linux.SecurityContext.NamespaceOptions.UsernsOptions = &runtimeapi.UserNamespace{Mode: runtimeapi.NamespaceMode_POD, Uids: ids, Gids: ids}
+	}
+}
+
+func TestUserNamespaceIsKeptAndEchoed(t *testing.T) {
+	p := kubeletPod()
+	userns(0, 1000, 100000)(p)
+	got, err := sandboxConfig(p, "wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []sandbox.IDMap{{Container: 0, Host: 1000, Size: 100000}}
+	if o := got.NamespaceOptions; o.Userns != "POD" || !reflect.DeepEqual(o.UIDs, want) || !reflect.DeepEqual(o.GIDs, want) {
+		t.Errorf("%+v", o)
+	}
+	if echo := echoNamespaces(got.Network, got.NamespaceOptions); !proto.Equal(echo, p.Linux.SecurityContext.NamespaceOptions) {
+		t.Errorf("echoed %v", echo)
+	}
+	c := &runtimeapi.ContainerConfig{Linux: &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{
+		NamespaceOptions: p.Linux.SecurityContext.NamespaceOptions,
+	}}}
+	if err := validatePodUserns(c, sandbox.Sandbox{Config: got}); err != nil {
+		t.Error(err)
+	}
+	refused(t, validatePodUserns(c, sandbox.Sandbox{}), "userns_options", "not that of the pod")
+}
+
 func TestSandboxConfigRefuses(t *testing.T) {
 	linux := func(p *runtimeapi.PodSandboxConfig) *runtimeapi.LinuxSandboxSecurityContext {
 		return p.Linux.SecurityContext
@@ -84,7 +115,19 @@ func TestSandboxConfigRefuses(t *testing.T) {
 		"group alone":      {func(p *runtimeapi.PodSandboxConfig) { linux(p).RunAsGroup = &runtimeapi.Int64Value{} }, []string{"run_as_group", "run_as_user"}},
 		"userns": {func(p *runtimeapi.PodSandboxConfig) {
 			linux(p).NamespaceOptions.UsernsOptions = &runtimeapi.UserNamespace{Mode: runtimeapi.NamespaceMode_POD}
-		}, []string{"userns_options", "hostUsers"}},
+		}, []string{"userns_options.uids", "0 mappings"}},
+		"userns of the node's root": {userns(0, 0, 65536), []string{"userns_options.uids[0].host_id", "the node's"}},
+		"userns without root":       {userns(1, 1000, 65536), []string{"userns_options.uids[0].container_id", "begin with 0"}},
+		"empty userns":              {userns(0, 1000, 0), []string{"userns_options.uids[0].length"}},
+		"userns beyond all ids":     {userns(0, 4294901760, 65536), []string{"userns_options.uids[0]", "beyond"}},
+		"userns of a container": {func(p *runtimeapi.PodSandboxConfig) {
+			linux(p).NamespaceOptions.UsernsOptions = &runtimeapi.UserNamespace{Mode: runtimeapi.NamespaceMode_CONTAINER}
+		}, []string{"userns_options.mode", "CONTAINER"}},
+		"mapping of the node's": {func(p *runtimeapi.PodSandboxConfig) {
+			linux(p).NamespaceOptions.UsernsOptions = &runtimeapi.UserNamespace{
+				Mode: runtimeapi.NamespaceMode_NODE, Uids: []*runtimeapi.IDMapping{{HostId: 1000, Length: 1}},
+			}
+		}, []string{"userns_options", "no mapping"}},
 		"network target": {func(p *runtimeapi.PodSandboxConfig) {
 			linux(p).NamespaceOptions.Network = runtimeapi.NamespaceMode_TARGET
 		}, []string{"namespace_options.network"}},

@@ -20,8 +20,8 @@ import (
 // away that stay.
 const (
 	whyNotPrivileged = "a Wasm container cannot be privileged: a guest makes no system calls, and has no devices but those it is given"
-	whyNoAppArmor    = "an AppArmor profile of the node is not applied to Wasm containers; use RuntimeDefault"
-	whyNoSELinux     = "SELinux labels are not applied to Wasm containers"
+	whyNoAppArmor    = "an AppArmor profile of the node cannot be put on a Wasm container; use RuntimeDefault"
+	whyNoSELinux     = "SELinux labels cannot be put on a Wasm container"
 )
 
 // validateSandboxSecurity refuses what a pod asks for and would not get. That it

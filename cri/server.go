@@ -28,6 +28,9 @@ type Options struct {
 	DefaultHandler string
 	// CgroupDriver is told to the kubelet, which must use the same one.
 	CgroupDriver cgroup.Driver
+	// NoUserNamespaces says why pods cannot have user namespaces on this node
+	// (hostUsers: false); nil offers them.
+	NoUserNamespaces error
 	// Info is what a verbose Status shows beside the conditions: each key with
 	// its value as JSON, e.g. "config" and "versions".
 	Info map[string]any
@@ -41,7 +44,7 @@ type Server struct {
 
 // New makes the endpoint. It holds no state of its own.
 func New(o Options) *Server {
-	h := newHandlers(o.Handlers, o.DefaultHandler)
+	h := newHandlers(o.Handlers, o.DefaultHandler, o.NoUserNamespaces)
 	containers := containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images}
 	return &Server{
 		runtime: &runtimeService{

@@ -12,7 +12,7 @@ import (
 )
 
 func TestHandlersResolve(t *testing.T) {
-	h := newHandlers([]string{"wasm", "hybrid", "wasm"}, "wasm")
+	h := newHandlers([]string{"wasm", "hybrid", "wasm"}, "wasm", nil)
 	for name, want := range map[string]string{"": "wasm", "wasm": "wasm", "hybrid": "hybrid"} {
 		if got, err := h.resolve(name); err != nil || got != want {
 			t.Errorf("%q: %q, %v", name, got, err)
@@ -26,7 +26,7 @@ func TestHandlersResolve(t *testing.T) {
 }
 
 func TestHandlersStatusHasTheDefaultAndEachNameOnce(t *testing.T) {
-	list := newHandlers([]string{"wasm", "hybrid", "wasm"}, "wasm").status()
+	list := newHandlers([]string{"wasm", "hybrid", "wasm"}, "wasm", errors.New("too old a kernel")).status()
 	var names []string
 	for _, h := range list {
 		names = append(names, h.GetName())

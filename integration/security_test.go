@@ -210,3 +210,63 @@ containers:
 	s.event("p", "Failed", "a Wasm container cannot be privileged")
 	s.wait("p", func(p *lab.Pod) bool { c := p.Container("plain"); return c != nil && c.State.Running != nil })
 }
+
+// TestUserNamespaces: a pod with hostUsers: false is root inside and nobody on the
+// node; its volumes and its image have the ids it has inside.
+func TestUserNamespaces(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	dir := s.hostDir()
+	s.apply(settings)
+	s.pod("own", `
+hostUsers: false
+securityContext: {fsGroup: 3456}
+containers:
+- name: main
+  image: registry.example/probe:1.0
+  args: [then, cat, /proc/self/uid_map, --, cat, /proc/self/status, --, cat, /etc/app/colour, --, write, /work/file, x, --, write, /memory/file, x,
+    --, write, /node/file, x, --, write, /file, x, --, write, /dev/termination-log, done, --, out, over, --, pause]
+  volumeMounts: [{name: work, mountPath: /work}, {name: memory, mountPath: /memory}, {name: node, mountPath: /node}, {name: settings, mountPath: /etc/app}]
+volumes:
+- {name: work, emptyDir: {}}
+- {name: memory, emptyDir: {medium: Memory}}
+- {name: node, hostPath: {path: `+dir+`}}
+- {name: settings, configMap: {name: settings}}
+`)
+	p := s.wait("own", lab.Running)
+	log := s.awaitLog("own", "over\n")
+	var inside, host, size uint32
+	if _, err := fmt.Sscan(log, &inside, &host, &size); err != nil || inside != 0 || host == 0 || size != 65536 {
+		t.Errorf("the map of ids: %d %d %d, %v", inside, host, size, err)
+	}
+	contains(t, "log", log, "Pid:\t1\n", "Uid:\t0\t0\t0\t0", "green")
+	pid := workerPid(t, containerID(t, p, "main"))
+	status := procStatus(t, pid)
+	equal(t, "user on the node", status["Uid"], fmt.Sprintf("%[1]d %[1]d %[1]d %[1]d", host))
+	contains(t, "groups on the node", status["Groups"], fmt.Sprint(host+3456))
+	equal(t, "capabilities", status["CapBnd"]+status["CapEff"], none+none)
+	if namespace(t, pid, "user") == namespace(t, cluster.PID("wazelet"), "user") {
+		t.Error("the worker is in the node's user namespace")
+	}
+	volumes := filepath.Join(cluster.Dir(), "kubelet/pods", p.Metadata.UID, "volumes/kubernetes.io~empty-dir")
+	owned(t, filepath.Join(volumes, "work/file"), 0, 3456)
+	owned(t, filepath.Join(dir, "file"), 0, 0)
+
+	// Two containers, another user, commands, and an id that the pod does not have.
+	s.pod("user", `
+hostUsers: false
+securityContext: {runAsUser: 1000, runAsGroup: 1000}
+containers:
+- {name: main, image: 'registry.example/probe:1.0', args: [pause]}
+- {name: other, image: 'registry.example/tiny/pause:1.0'}
+`)
+	s.wait("user", lab.Ready)
+	status = statusLines(s.in("exec", "user", "-c", "main", "--", "cat", "/proc/self/status"))
+	equal(t, "user of a command", status["Uid"], "1000 1000 1000 1000")
+	s.in("exec", "user", "-c", "main", "--", "touch", "/tmp/file")
+	s.pod("beyond", `
+hostUsers: false
+containers: [{name: main, image: 'registry.example/probe:1.0', args: [out, never], securityContext: {runAsUser: 100000}}]
+`)
+	s.event("beyond", "Failed", "user 100000: the pod's user namespace")
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
+	"github.com/wazelet/wazelet/sandbox"
 )
 
 // Config is what a caller asks of a container. It is kept as given: CRI
@@ -68,6 +69,10 @@ type Mount struct {
 	// Options are attributes of the mount as mount(8) names them, such as
 	// "noexec".
 	Options []string `json:"options,omitempty"`
+	// UIDs and GIDs are set where the mount's files are to appear with the pod's
+	// ids; they are the pod's mapping then.
+	UIDs []sandbox.IDMap `json:"uids,omitempty"`
+	GIDs []sandbox.IDMap `json:"gids,omitempty"`
 
 	// Image is set instead of HostPath: the image whose files are shown,
 	// read-only. Create turns any name of it into its id. ImageRef is the image

@@ -115,7 +115,7 @@ func (c *Controller) newContainer(ctx context.Context, p parts, config Config) (
 		return nil, err
 	}
 	n.Groups = append(n.Groups, p.devices.Groups...)
-	return newEntry(n), nil
+	return newEntry(n), checkIDs(sb, n)
 }
 
 // make brings a container into being step by step; each step says how it is
@@ -169,7 +169,7 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	})
 
 	options := launch.Options{
-		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, Cgroup: e.group.Add, Spec: worker,
+		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, UserNS: userNS(p.sandbox), Cgroup: e.group.Add, Spec: worker,
 		Log: files.log, Exit: files.exit, Control: files.control, Stdin: files.stdin, Input: files.input,
 		Calls: files.calls,
 	}

@@ -132,6 +132,7 @@ func (c *Controller) execOptions(e *entry, command Command, pipes *plumbing) (la
 	}
 	o := launch.ExecOptions{
 		WorkerPath: c.workerPath, Container: e.process, Cgroup: e.group.Add, OOMScoreAdj: execOOMScore, TTY: command.TTY,
+		UserNS: userNS(sb),
 		Spec: spec.Exec{
 			ID: n.ID, Args: command.Args, Env: n.environment(sb.Hostname, command.TTY), Cwd: n.workingDir(),
 			UID: n.UID, GID: n.GID, Groups: n.Groups, MemoryMaxPages: n.memoryMaxPages(),

@@ -79,7 +79,7 @@ func workerMount(m Mount, files []mount.Mount) spec.Mount {
 	w := spec.Mount{
 		Destination: filepath.Clean(m.ContainerPath), Type: spec.MountBind, Source: m.HostPath, Options: m.Options,
 		ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly,
-		Propagation: string(m.Propagation),
+		Propagation: string(m.Propagation), MapIDs: len(m.UIDs) > 0,
 	}
 	if m.Image != "" {
 		w.Type, w.Files, w.SubPath = spec.MountImage, fileSystem(files), m.ImageSubPath

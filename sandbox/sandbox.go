@@ -65,6 +65,17 @@ type NamespaceOptions struct {
 	Ipc      string `json:"ipc,omitempty"`
 	TargetID string `json:"target_id,omitempty"`
 	Userns   string `json:"userns,omitempty"`
+	// UIDs and GIDs are the mapping of a user namespace of the pod's own (Userns
+	// POD); the containers' workers are born with it.
+	UIDs []IDMap `json:"uids,omitempty"`
+	GIDs []IDMap `json:"gids,omitempty"`
+}
+
+// IDMap maps a range of a pod's user or group ids to the host's.
+type IDMap struct {
+	Container uint32 `json:"container"`
+	Host      uint32 `json:"host"`
+	Size      uint32 `json:"size"`
 }
 
 // ipcOfNode is NamespaceOptions.Ipc of a pod with hostIPC.

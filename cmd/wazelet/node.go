@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/log"
+
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/cmd/version"
 	"github.com/wazelet/wazelet/cmd/wazelet/images"
@@ -30,6 +32,7 @@ type node struct {
 	images     *imageservice.Service
 	containers *runtime.Controller
 	streams    *streaming.Server
+	noUserNS   error // why pods cannot have user namespaces, or nil
 	recovered  atomic.Bool
 }
 
@@ -77,6 +80,9 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	if err != nil {
 		return nil, errors.Join(err, n.images.Close())
 	}
+	if n.noUserNS = runtime.CheckUserNS(ctx, worker, c.Root); n.noUserNS != nil {
+		log.G(ctx).WithError(n.noUserNS).Warn("pods cannot have user namespaces (hostUsers: false)")
+	}
 	n.streams, err = streaming.Listen(ctx, streaming.Options{Address: c.Streaming.Address, Sandboxes: n.sandboxes, Runtime: n.containers})
 	if err != nil {
 		return nil, errors.Join(err, n.closeDomain())
@@ -90,8 +96,8 @@ func (n *node) endpoint(c config.Config) *cri.Server {
 		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images, Streams: n.streams,
 		Version:  version.String(),
 		Handlers: slices.Sorted(maps.Keys(c.Handlers)), DefaultHandler: c.DefaultHandler,
-		CgroupDriver: cgroup.Driver(c.Cgroup.Driver),
-		Info:         map[string]any{"revision": version.Revision(), "root": c.Root, "state": c.State},
+		CgroupDriver: cgroup.Driver(c.Cgroup.Driver), NoUserNamespaces: n.noUserNS,
+		Info: map[string]any{"revision": version.Revision(), "root": c.Root, "state": c.State},
 	})
 }
 

@@ -48,12 +48,13 @@ func Container(c *spec.Container, module *os.File, passed []*os.File) (*Loader, 
 	if err := setName(c.Args); err != nil {
 		return nil, err
 	}
-	processes, err := openProcesses(c.Rootless || c.UserNS)
+	sources := &sources{c.UserNS, passed}
+	processes, err := sources.processes(c.Rootless)
 	if err != nil {
 		return nil, err
 	}
 	defer processes.Close()
-	if err := enterContainerRoot(c, module, &sources{c.UserNS, passed}, processes); err != nil {
+	if err := enterContainerRoot(c, module, sources, processes); err != nil {
 		return nil, err
 	}
 	if err := protectProc(processes); err != nil {

@@ -21,12 +21,12 @@ type processes struct {
 }
 
 // openProcesses returns a procfs that shows this process.
-func openProcesses(userns bool) (processes, error) {
+func openProcesses(rootless bool) (processes, error) {
 	d, err := newMount("proc", "proc", parseOptions([]string{"subset=pid", "ro", "nosuid", "nodev", "noexec"}))
 	if err == nil {
 		return processes{d, true}, nil
 	}
-	if !userns || !errors.Is(err, unix.EPERM) {
+	if !rootless || !errors.Is(err, unix.EPERM) {
 		return processes{}, err
 	}
 	// A user namespace inside a container may not mount procfs when parts of

@@ -19,7 +19,7 @@ import (
 // it while the process lives: who it is, what it may and where it is. None of
 // them leads into the process, nor says where anything lies in its memory as
 // maps and stat do.
-var selfFiles = []string{"status", "comm", "cgroup", "limits", "mountinfo", "mounts", "uid_map", "gid_map"}
+var selfFiles = []string{"status", "comm", "cgroup", "limits", "mountinfo", "mounts"}
 
 // selfDir is the process's directory in /proc: it is the first of its pid
 // namespace.
@@ -43,7 +43,7 @@ func selfMounts(p processes) ([]prepared, error) {
 	for _, name := range selfFiles {
 		d, err := cloneBind("/proc/self/" + name)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // a kernel without cgroups or user namespaces
+			continue // a kernel without cgroups
 		}
 		if err == nil {
 			mounts = append(mounts, prepared{d, "/proc/" + selfDir + "/" + name})
@@ -60,7 +60,8 @@ func selfMounts(p processes) ([]prepared, error) {
 }
 
 // writeSelf fills the new /proc with what the kernel knows of the worker only,
-// as it would be for the guest: its command line and environment.
+// as it would be for the guest, its command line and environment; and with the maps
+// of ids, which never change.
 func writeSelf(proc detached, c *spec.Container) error {
 	if err := unix.Mkdirat(proc.fd, selfDir, 0o555); err != nil {
 		return err
@@ -68,6 +69,20 @@ func writeSelf(proc detached, c *spec.Container) error {
 	for link, target := range map[string]string{"self": selfDir, "mounts": "self/mounts"} {
 		if err := unix.Symlinkat(target, proc.fd, link); err != nil {
 			return fmt.Errorf("%s: %w", link, err)
+		}
+	}
+	// The kernel shows a map to each reader in the ids of its own namespace. A
+	// command's is another one, and it is to see the same.
+	for _, name := range []string{"uid_map", "gid_map"} {
+		text, err := os.ReadFile("/proc/self/" + name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a kernel without user namespaces
+		}
+		if err == nil {
+			err = writeNew(proc.fd, selfDir+"/"+name, string(text), 0o444, 0, 0)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := writeNew(proc.fd, selfDir+"/cmdline", terminated(c.Args), 0o444, 0, 0); err != nil {

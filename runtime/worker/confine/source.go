@@ -40,6 +40,19 @@ func (s *sources) next() (detached, error) {
 	return detached{fd, dir}, nil
 }
 
+// processes returns a procfs that shows this process. In a user namespace it is
+// handed in: where parts of the host's are covered, none may be mounted.
+func (s *sources) processes(rootless bool) (processes, error) {
+	if !s.userns {
+		return openProcesses(rootless)
+	}
+	d, err := s.next()
+	if err != nil {
+		return processes{}, fmt.Errorf("procfs: %w", err)
+	}
+	return processes{d, true}, nil
+}
+
 // bind returns a detached mount of what a bind mount shows.
 func (s *sources) bind(m spec.Mount) (detached, error) {
 	if s.userns {

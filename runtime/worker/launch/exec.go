@@ -96,7 +96,7 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 			return nil, err
 		}
 	}
-	return &Command{Process: p, leash: conn}, o.dialog(ctx, conn, compile, builtin)
+	return &Command{Process: p, leash: conn}, o.dialog(ctx, conn, p.Pid, compile, builtin)
 }
 
 // enterContainer brings the calling thread into the namespaces of a container's
@@ -137,12 +137,12 @@ func (o *ExecOptions) admit(pid int) error {
 
 // sendSpec sends the first message, in a user namespace with the procfs that the
 // command is not allowed to mount.
-func (o *ExecOptions) sendSpec(conn *net.UnixConn) error {
+func (o *ExecOptions) sendSpec(conn *net.UnixConn, pid int) error {
 	o.Spec.UserNS = o.UserNS != nil
 	if o.UserNS == nil {
 		return wire.Send(conn, o.Spec)
 	}
-	procfs, err := openProcfs()
+	procfs, err := openProcfs(pid)
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,8 @@ func (o *ExecOptions) sendSpec(conn *net.UnixConn) error {
 }
 
 // dialog leads the worker from its spec to Ready.
-func (o *ExecOptions) dialog(ctx context.Context, conn *net.UnixConn, compile Compile, builtin Builtin) error {
-	if err := o.sendSpec(conn); err != nil {
+func (o *ExecOptions) dialog(ctx context.Context, conn *net.UnixConn, pid int, compile Compile, builtin Builtin) error {
+	if err := o.sendSpec(conn, pid); err != nil {
 		return err
 	}
 	resolved, program, err := receiveResolved(conn)

@@ -75,24 +75,41 @@ func (u *UserNS) write(pid int) error {
 	return nil
 }
 
-// openProcfs returns a detached procfs of this process's pid namespace that shows
-// processes and nothing else.
-func openProcfs() (*os.File, error) {
-	context, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+// openProcfs returns a detached procfs that shows processes and nothing else: those
+// of the pid namespace of process pid where the kernel can (Linux 6.18), or of this
+// process's. In either a process finds itself.
+func openProcfs(pid int) (*os.File, error) {
+	f, err := newProcfs(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if errors.Is(err, unix.EINVAL) { // no such option
+		f, err = newProcfs("")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("procfs: %w", err)
 	}
+	return f, nil
+}
+
+func newProcfs(pidns string) (*os.File, error) {
+	context, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
 	defer unix.Close(context)
+	if pidns != "" {
+		if err := unix.FsconfigSetString(context, "pidns", pidns); err != nil {
+			return nil, err
+		}
+	}
 	if err := unix.FsconfigSetString(context, "subset", "pid"); err != nil {
-		return nil, fmt.Errorf("procfs: %w", err)
+		return nil, err
 	}
 	if err := unix.FsconfigCreate(context); err != nil {
-		return nil, fmt.Errorf("procfs: %w", err)
+		return nil, err
 	}
 	fd, err := unix.Fsmount(context, unix.FSMOUNT_CLOEXEC,
 		unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("procfs: %w", err)
+		return nil, err
 	}
 	return os.NewFile(uintptr(fd), "procfs"), nil
 }
@@ -105,8 +122,13 @@ func (o *Options) sendSources(conn *net.UnixConn, pid int) (err error) {
 		return fmt.Errorf("user namespace: %w", err)
 	}
 	defer userns.Close()
+	procfs, err := openProcfs(pid)
+	if err != nil {
+		return err
+	}
 	files, err := o.sources(userns)
-	defer closeAll(files)
+	files = append([]*os.File{procfs}, files...)
+	defer func() { closeAll(files) }()
 	if err != nil {
 		return err
 	}

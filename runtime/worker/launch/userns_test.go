@@ -138,3 +138,36 @@ func TestCheckUserNS(t *testing.T) {
 		t.Error("works without a worker")
 	}
 }
+
+// TestCommandInUserNamespace: a command is the same user outside as the guest,
+// and writes to the same files.
+func TestCommandInUserNamespace(t *testing.T) {
+	c := define(t, guestPath, "sleep,10m")
+	c.options.Spec.Env = []string{"PATH=/"}
+	c.options.Spec.UID, c.options.Spec.GID = 1000, 1000
+	c.inUserNS()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	m := bind(dir, "/data")
+	m.MapIDs = true
+	c.mount(m)
+	c.start()
+	command, out, err := c.command(launch.ExecOptions{UserNS: c.options.UserNS}, "guest.wasm", "write,/data/file,x", "cat,/proc/self/uid_map", "sleep,200ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]string{"Uid": "1001000", "Gid": "1001000", "CapBnd": "0000000000000000", "CapPrm": "0000000000000000", "CapAmb": "0000000000000000", "Seccomp": "2"} {
+		for _, got := range statusOf(t, command.Pid, field) {
+			if strings.Fields(got)[0] != want {
+				t.Errorf("%s of a thread is %s, want %s", field, got, want)
+			}
+		}
+	}
+	text := readAll(t, out)
+	if code := awaitCommand(t, command); code != 0 || !strings.HasPrefix(text, "write,/data/file,x: ok\ncat,/proc/self/uid_map: 0    1000000      65536\n") {
+		t.Errorf("code %d, output %q", code, text)
+	}
+	owner(t, filepath.Join(dir, "file"), 1000, 1000)
+}

@@ -131,13 +131,13 @@ type Container struct {
 }
 
 // Sources returns how many detached mounts follow the container in its user
-// namespace, in messages of several: the module's, those of Mounts that are binds
-// or images, in their order, and the root's if there is one.
+// namespace, in messages of several: a procfs, the module's, those of Mounts that
+// are binds or images, in their order, and the root's if there is one.
 func (c *Container) Sources() int {
 	if !c.UserNS {
 		return 0
 	}
-	n := 0
+	n := 1
 	if len(c.Root) > 0 {
 		n++
 	}
