@@ -180,7 +180,7 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 		defer options.Module.Close()
 	}
 	if e.process, err = c.modules.Launch(ctx, options); err != nil {
-		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+		return fmt.Errorf("container %s: %w", n.Config.Name, e.launchFailure(err))
 	}
 	made.Push("worker", func(ctx context.Context) error { return e.process.Kill(ctx) })
 
@@ -189,6 +189,16 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 		return n.moveTo(StateCreated)
 	})
 	return err
+}
+
+// launchFailure is err, or what it comes from where the kernel ended the worker for
+// its memory before the guest began.
+func (e *entry) launchFailure(err error) error {
+	if kills, unknown := e.group.OOMKills(); unknown != nil || kills == 0 {
+		return err
+	}
+	return fmt.Errorf("loading its module takes more memory than its limit of %d bytes: %w",
+		e.container().Config.Resources.MemoryLimit, errdefs.ErrFailedPrecondition)
 }
 
 // files are the descriptors a worker is born with; its own copies live on when

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/integration/guests"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
 	"github.com/wazelet/wazelet/runtime"
 )
@@ -71,6 +72,22 @@ func TestACrashOfTheWorkerIsTold(t *testing.T) {
 	if c.ExitCode != 134 || c.Reason != runtime.ReasonError || c.Message != "worker crashed: SIGABRT: abort" || c.FinishedAt.Before(c.StartedAt) || c.StartedAt.IsZero() {
 		t.Errorf("got %+v", c)
 	}
+}
+
+// TestALimitTooSmallToLoadIn is told as that, and costs nothing.
+func TestALimitTooSmallToLoadIn(t *testing.T) {
+	d := newDaemon(t)
+	web, err := guests.Read(guestDir, "web")
+	d.must(err)
+	img := d.pull("web:1", web)
+	_, err = d.containers.Create(t.Context(), d.pod("small").ID, runtime.Config{
+		Name: "main", ImageID: img.ID, Resources: cgroup.Resources{MemoryLimit: 4 << 20},
+	})
+	want := "container main: loading its module takes more memory than its limit of 4194304 bytes: failed precondition"
+	if !errdefs.IsFailedPrecondition(err) || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+	d.nothingLeft()
 }
 
 func TestStopEndsASpinningGuestAtOnce(t *testing.T) {
