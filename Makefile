@@ -15,7 +15,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts bench bench-wasi wasi-testsuite fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts bench bench-wasi wasi-testsuite critest fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ summary:
 wasi-testsuite: build ## Run the public WASI test suite, a checkout in WASI_TESTSUITE, through wazelet run
 	@$(GO) build -o .cache/wasitest ./integration/wasitest
 	@.cache/wasitest -wazelet bin/wazelet "$(WASI_TESTSUITE)"
+
+critest: build parts ## Run the CRI validation suite with the handler wasm and print the counts (as root)
+	$(GO) test -count 1 -timeout 25m -v -run '^TestCritest$$' ./integration
 
 parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust
 	$(GO) run $(LAB)/parts

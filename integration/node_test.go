@@ -49,9 +49,15 @@ var mirrored = []string{"registry.example", "registry.k8s.io", "gcr.io", "k8s.gc
 // everything on it is removed, and nothing may be left.
 func newNode(t *testing.T) *node {
 	t.Helper()
+	return newNodeFor(t, testTimeout)
+}
+
+// newNodeFor is newNode for a test that takes longer than others.
+func newNodeFor(t *testing.T, timeout time.Duration) *node {
+	t.Helper()
 	number := <-nodes + 1
 	nodes <- number
-	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	t.Cleanup(cancel)
 	n := &node{
 		t: t, ctx: ctx,
@@ -60,8 +66,8 @@ func newNode(t *testing.T) *node {
 	}
 	n.write("cni/10-net.conflist", fmt.Sprintf(`{
   "cniVersion": "1.0.0", "name": "net", "plugins": [{
-    "type": "bridge", "bridge": "cni0",
-    "ipam": {"type": "host-local", "dataDir": "%s/leases", "ranges": [[{"subnet": "10.%d.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    "type": "bridge", "bridge": "cni%[2]d", "isGateway": true,
+    "ipam": {"type": "host-local", "dataDir": "%[1]s/leases", "ranges": [[{"subnet": "10.%[2]d.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}
   }, {"type": "portmap", "capabilities": {"portMappings": true}}]
 }`, n.dir, 100+number))
 	for _, host := range mirrored {

@@ -33,7 +33,7 @@ type Snapshot struct {
 	Leases []string
 	// Files are wazelet's own per sandbox and container: records, sockets, roots.
 	Files []string
-	// Interfaces are those of the node's network namespace, but for the bridge.
+	// Interfaces are those of the node's network namespace, but for bridges.
 	Interfaces []string
 	// FDs is the number of wazelet's open file descriptors; it is 0 when wazelet
 	// does not run.
@@ -204,7 +204,8 @@ func (c *Cluster) snapshotInterfaces(s *Snapshot) error {
 		}
 		entries, err := os.ReadDir("/sys/class/net")
 		for _, entry := range entries {
-			if entry.Name() != "cni0" { // made for the first pod, and kept
+			// The plugin makes a bridge for the first pod, and keeps it.
+			if _, err := os.Stat(filepath.Join("/sys/class/net", entry.Name(), "bridge")); err != nil {
 				s.Interfaces = append(s.Interfaces, entry.Name())
 			}
 		}

@@ -30,6 +30,9 @@ type File struct {
 	Mode fs.FileMode
 	// Link makes the entry a symbolic link to that target.
 	Link string
+	// HardLink makes the entry another name of the file at that path, which is
+	// before it in the layer.
+	HardLink string
 	// UID and GID own the entry.
 	UID, GID int
 }
@@ -141,6 +144,8 @@ func header(file File) *tar.Header {
 		h.Typeflag = tar.TypeDir
 	case file.Link != "":
 		h.Typeflag, h.Linkname = tar.TypeSymlink, file.Link
+	case file.HardLink != "":
+		h.Typeflag, h.Linkname = tar.TypeLink, strings.TrimPrefix(file.HardLink, "/")
 	}
 	if h.Mode == 0 {
 		h.Mode = 0o644

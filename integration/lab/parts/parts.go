@@ -66,6 +66,8 @@ func Laboratory() []Part {
 		{Name: "crictl", Module: "critools", Package: "sigs.k8s.io/cri-tools/cmd/crictl"},
 		{Name: "metrics-server", Module: "metricsserver", Package: "sigs.k8s.io/metrics-server/cmd/metrics-server"},
 		{Name: "critest", Module: "critools", Package: "sigs.k8s.io/cri-tools/cmd/critest", Test: true},
+		// critest runs its specs in several processes by it.
+		{Name: "ginkgo", Module: "critools", Package: "github.com/onsi/ginkgo/v2/ginkgo"},
 	}
 	for _, p := range []string{"main/bridge", "main/loopback", "ipam/host-local", "meta/portmap"} {
 		ps = append(ps, Part{
