@@ -3,371 +3,202 @@
 package text
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
+	"path"
 	"strings"
 
 	"github.com/wazelet/wazelet/toolbox/command"
 )
 
-// editor is one run of sed.
-type editor struct {
-	script []*sedCommand
-	silent bool
-	out    *bytes.Buffer
+// maxSpace bounds the pattern and the hold space, and a file that is edited in place.
+const maxSpace = 16 << 20
 
-	number int
-	line   string // the pattern space
-	hold   string
-	last   bool // this is the last line
-	queued []string
-	quit   bool
-	code   int
+// sedOptions are how sed was called.
+type sedOptions struct {
+	script        []*sedCommand
+	silent, apart bool
+	inPlace       bool
+	suffix        string // of the copy that in place leaves
+	separator     byte
+	writeTo       map[string]io.Writer // of the commands w
+	writers       []*bufio.Writer
+	closers       []io.Closer
 }
-
-// maxSpace bounds the pattern and the hold space, and maxSteps the commands for one line.
-const (
-	maxSpace = 16 << 20
-	maxSteps = 1 << 20
-)
 
 // sed edits streams, or with -i files.
-func sed(_ context.Context, c *command.Call) int {
-	o, args, err := c.Options("n|quiet|silent e:|expression f: E|regexp-extended r i|in-place s u z")
+func sed(ctx context.Context, c *command.Call) int {
+	o, names, err := parseSedOptions(c)
 	if err != nil {
 		return c.Usage(err)
-	}
-	var text []string
-	text = append(text, o["e"]...)
-	for _, name := range o["f"] {
-		script, err := os.ReadFile(c.Path(name))
-		if err != nil {
-			return c.Problem(name, err)
-		}
-		text = append(text, string(script))
-	}
-	if len(text) == 0 {
-		if len(args) == 0 {
-			return c.Usage(errors.New("which script?"))
-		}
-		text, args = args[:1], args[1:]
-	}
-	d := reBasic
-	if o.Has("E") || o.Has("r") {
-		d = reExtended
-	}
-	script, err := parseSed(strings.Join(text, "\n"), d)
-	if err != nil {
-		return c.Usage(err)
-	}
-	if o.Has("i") {
-		return sedInPlace(c, script, o.Has("n"), args)
-	}
-	e := &editor{script: script, silent: o.Has("n"), out: &bytes.Buffer{}}
-	return e.stream(c, args)
-}
-
-// stream edits files as one stream. A line is known to be the last only when there is no other.
-func (e *editor) stream(c *command.Call, names []string) int {
-	out := newOutput(c, names)
-	var held *sedLine
-	var failure error
-	code := c.ForEach(names, func(_ string, r io.Reader) error {
-		return lines(r, func(line []byte, whole bool) bool {
-			if held != nil {
-				failure = e.step(out, *held, false)
-			}
-			held = &sedLine{string(line), whole}
-			return failure == nil && !e.quit
-		})
-	})
-	if held != nil && failure == nil && !e.quit {
-		failure = e.step(out, *held, true)
-	}
-	code = out.finish(c, code)
-	if failure != nil {
-		return c.Errorf("%v", failure)
-	}
-	return max(code, e.code)
-}
-
-// sedLine is a line of input; whole: with its newline.
-type sedLine struct {
-	text  string
-	whole bool
-}
-
-// step edits one line and writes what comes of it.
-func (e *editor) step(out *output, line sedLine, last bool) error {
-	e.number++
-	e.line, e.last = line.text, last
-	err := e.cycle()
-	text := e.out.String()
-	if !line.whole {
-		text = strings.TrimSuffix(text, "\n")
-	}
-	e.out.Reset()
-	_, _ = out.WriteString(text) // the writer keeps the error for Flush
-	if out.eager {
-		_ = out.Flush() // as above
-	}
-	return err
-}
-
-func sedInPlace(c *command.Call, script []*sedCommand, silent bool, names []string) int {
-	if len(names) == 0 {
-		return c.Usage(errors.New("-i: which files?"))
 	}
 	code := 0
+	defer o.close(c, &code)
+	switch {
+	case o.inPlace && len(names) == 0:
+		return c.Usage(errors.New("-i: which files?"))
+	case len(names) == 0:
+		names = []string{"-"}
+	}
+	if !o.apart && !o.inPlace {
+		code, _, _ = o.edit(ctx, c, names, c.Stdout)
+		return code
+	}
 	for _, name := range names {
-		content, err := os.ReadFile(c.Path(name))
-		if err != nil {
-			code = c.Problem(name, err)
-			continue
+		one, ended := 0, false
+		if o.inPlace {
+			one, ended = o.replace(ctx, c, name)
+		} else {
+			one, ended, _ = o.edit(ctx, c, []string{name}, c.Stdout)
 		}
-		for _, cmd := range script {
-			cmd.active = false
-		}
-		e := &editor{script: script, silent: silent, out: &bytes.Buffer{}}
-		var edited bytes.Buffer
-		sub := *c
-		sub.Stdin, sub.Stdout = bytes.NewReader(content), &edited
-		if code = max(code, e.stream(&sub, nil)); e.code == 0 && edited.Len() <= maxSpace {
-			if err := os.WriteFile(c.Path(name), edited.Bytes(), 0o666); err != nil {
-				code = c.Problem(name, err)
-			}
+		if code = max(code, one); ended {
+			break
 		}
 	}
 	return code
 }
 
-// cycle runs the script on the line in the pattern space.
-func (e *editor) cycle() error {
-	deleted := false
-	for i, steps := 0, 0; i < len(e.script) && !deleted && !e.quit; i, steps = i+1, steps+1 {
-		if steps > maxSteps {
-			return errors.New("a script that loops for ever")
-		}
-		cmd := e.script[i]
-		if !cmd.selects(e) {
-			if cmd.name == '{' {
-				i = cmd.jump
+func parseSedOptions(c *command.Call) (*sedOptions, []string, error) {
+	o := &sedOptions{separator: '\n', writeTo: map[string]io.Writer{"/dev/stderr": c.Stderr}}
+	args := make([]string, 0, len(c.Args))
+	for _, arg := range c.Args { // -i may have a suffix
+		for _, prefix := range []string{"--in-place=", "-i"} {
+			if suffix, found := strings.CutPrefix(arg, prefix); found && suffix != "" {
+				arg, o.suffix = "-i", suffix
 			}
+		}
+		args = append(args, arg)
+	}
+	given, names, err := command.ParseOptions("n|quiet|silent e|expression: f|file: E|regexp-extended r i|in-place "+
+		"s|separate u|unbuffered z|null-data posix", args)
+	if err != nil {
+		return nil, nil, err
+	}
+	text := append([]string(nil), given["e"]...)
+	for _, name := range given["f"] {
+		script, err := readScript(c, name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %s", name, command.Reason(err))
+		}
+		text = append(text, strings.TrimSuffix(script, "\n"))
+	}
+	if len(text) == 0 {
+		if len(names) == 0 {
+			return nil, nil, errors.New("which script?")
+		}
+		text, names = names[:1], names[1:]
+	}
+	d := reBasic
+	if given.Has("E") || given.Has("r") {
+		d = reExtended
+	}
+	script := strings.Join(text, "\n")
+	o.silent = given.Has("n") || strings.HasPrefix(script, "#n\n")
+	o.apart, o.inPlace = given.Has("s"), given.Has("i")
+	if given.Has("z") {
+		o.separator = 0
+	}
+	if o.script, err = parseSed(script, d); err != nil {
+		return nil, nil, err
+	}
+	return o, names, o.openFiles(c)
+}
+
+func readScript(c *command.Call, name string) (string, error) {
+	f, err := c.Open(name)
+	if err != nil {
+		return "", err
+	}
+	script, err := io.ReadAll(io.LimitReader(f, maxScript+1))
+	return string(script), errors.Join(err, f.Close())
+}
+
+// openFiles opens what the commands w write, before any line is read.
+func (o *sedOptions) openFiles(c *command.Call) error {
+	for _, cmd := range o.script {
+		if cmd.file == "" || cmd.name == 'r' || o.writeTo[cmd.file] != nil || cmd.file == "/dev/stdout" {
 			continue
 		}
-		next, del, err := e.run(cmd, i)
+		f, err := os.Create(c.Path(cmd.file))
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %s", cmd.file, command.Reason(err))
 		}
-		i, deleted = next, del
+		w := bufio.NewWriter(f)
+		o.writeTo[cmd.file] = w
+		o.writers, o.closers = append(o.writers, w), append(o.closers, f)
 	}
-	if !deleted && !e.silent {
-		e.print(e.line)
-	}
-	for _, text := range e.queued {
-		e.print(text)
-	}
-	e.queued = nil
 	return nil
 }
 
-func (e *editor) print(text string) {
-	e.out.WriteString(text)
-	e.out.WriteByte('\n')
-}
-
-// run runs one command and says where the script goes on, and whether the line is deleted.
-func (e *editor) run(cmd *sedCommand, at int) (next int, deleted bool, err error) {
-	switch cmd.name {
-	case 'p':
-		e.print(e.line)
-	case 'P':
-		first, _, _ := strings.Cut(e.line, "\n")
-		e.print(first)
-	case '=':
-		e.print(fmt.Sprint(e.number))
-	case 'd', 'D':
-		return at, true, nil
-	case 'q', 'Q':
-		e.quit, e.code = true, cmd.code
-		return at, cmd.name == 'Q', nil
-	case 'a':
-		e.queued = append(e.queued, cmd.text)
-	case 'i':
-		e.print(cmd.text)
-	case 'c':
-		if !cmd.active || cmd.second == nil {
-			e.print(cmd.text)
+func (o *sedOptions) close(c *command.Call, code *int) {
+	for i, w := range o.writers {
+		if err := errors.Join(w.Flush(), o.closers[i].Close()); err != nil {
+			*code = c.Problem("write", err)
 		}
-		return at, true, nil
-	case 's':
-		return e.substitute(cmd, at)
-	case 'y':
-		e.line = strings.Map(func(r rune) rune {
-			if to, ok := cmd.table[r]; ok {
-				return to
-			}
-			return r
-		}, e.line)
-	case 'b':
-		return cmd.jump, false, nil
-	default:
-		e.exchange(cmd.name)
-	}
-	if len(e.line) > maxSpace || len(e.hold) > maxSpace {
-		return at, false, errors.New("the pattern space has grown too large")
-	}
-	return at, false, nil
-}
-
-// exchange moves text between the pattern and the hold space.
-func (e *editor) exchange(name byte) {
-	switch name {
-	case 'h':
-		e.hold = e.line
-	case 'H':
-		e.hold += "\n" + e.line
-	case 'g':
-		e.line = e.hold
-	case 'G':
-		e.line += "\n" + e.hold
-	case 'x':
-		e.line, e.hold = e.hold, e.line
 	}
 }
 
-// substitute is s/…/…/: those matches that the flags choose are replaced.
-func (e *editor) substitute(cmd *sedCommand, at int) (int, bool, error) {
-	var b strings.Builder
-	from, n, changed := 0, 0, false
-	for _, m := range cmd.re.FindAllStringSubmatchIndex(e.line, -1) {
-		n++
-		if n < cmd.nth || n > cmd.nth && !cmd.global {
-			continue
-		}
-		b.WriteString(e.line[from:m[0]])
-		cmd.replacement.expand(&b, e.line, m)
-		from, changed = m[1], true
-		if b.Len() > maxSpace {
-			return at, false, errors.New("the pattern space has grown too large")
-		}
+// edit edits files as one stream. ended: nothing is to follow.
+func (o *sedOptions) edit(ctx context.Context, c *command.Call, names []string, w io.Writer) (code int, ended bool, err error) {
+	for _, cmd := range o.script {
+		cmd.active, cmd.begun = false, false
 	}
-	if changed {
-		b.WriteString(e.line[from:])
-		e.line = b.String()
-		if cmd.print {
-			e.print(e.line)
-		}
+	to := *c
+	to.Stdout = w
+	e := &editor{
+		ctx: ctx, c: &to, o: o, out: newOutput(&to, names),
+		in: &sedInput{ctx: ctx, c: c, names: names, separator: o.separator},
 	}
-	return at, false, nil
+	err = e.all()
+	e.in.close(nil)
+	err = errors.Join(err, e.out.Flush())
+	if code = max(e.code, e.in.code); err != nil {
+		code = max(code, c.Errorf("%s", command.Reason(err)))
+	}
+	return code, e.quit || err != nil, err
 }
 
-// replacement is the right side of s: texts and numbers of groups.
-type replacement []piece
-
-type piece struct {
-	text  string
-	group int // -1: text
-	cased byte
-}
-
-// expand writes the replacement for a match.
-func (r replacement) expand(b *strings.Builder, line string, match []int) {
-	var mode byte
-	for _, p := range r {
-		if p.cased != 0 {
-			mode = p.cased
-			continue
-		}
-		text := p.text
-		if p.group >= 0 {
-			text = ""
-			if 2*p.group+1 < len(match) && match[2*p.group] >= 0 {
-				text = line[match[2*p.group]:match[2*p.group+1]]
-			}
-		}
-		switch mode {
-		case 'U':
-			text = strings.ToUpper(text)
-		case 'L':
-			text = strings.ToLower(text)
-		}
-		b.WriteString(text)
+// replace edits a file in place. Its content is replaced and not the file: one that is mounted can
+// be edited, and other names of it show the same.
+func (o *sedOptions) replace(ctx context.Context, c *command.Call, name string) (code int, ended bool) {
+	file, edited := c.Path(name), &bounded{}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return max(2, c.Problem(name, err)), false
 	}
-}
-
-// sedCommand is a command with the lines it is for.
-type sedCommand struct {
-	first, second *sedAddress
-	not           bool
-	active        bool // within a range
-	until         int  // of a range that ends at a line
-
-	name          byte
-	re            *regexp.Regexp
-	replacement   replacement
-	nth           int
-	global, print bool
-	text          string
-	table         map[rune]rune
-	jump          int
-	label         string
-	code          int
-}
-
-// sedAddress is a line number, the last line, or an expression.
-type sedAddress struct {
-	number, step int
-	plus         bool // +N after the first line of the range
-	last         bool
-	re           *regexp.Regexp
-}
-
-func (a *sedAddress) matches(e *editor) bool {
-	switch {
-	case a.last:
-		return e.last
-	case a.re != nil:
-		return a.re.MatchString(e.line)
-	case a.step > 0:
-		return e.number >= a.number && (e.number-a.number)%a.step == 0
+	from := *c
+	from.Stdin = bytes.NewReader(content)
+	if code, ended, err = o.edit(ctx, &from, []string{"-"}, edited); err != nil {
+		return code, true
 	}
-	return e.number == a.number
-}
-
-func (cmd *sedCommand) selects(e *editor) bool { return cmd.inRange(e) != cmd.not }
-
-func (cmd *sedCommand) inRange(e *editor) bool {
-	switch {
-	case cmd.first == nil:
-		return true
-	case cmd.second == nil:
-		return cmd.first.matches(e)
-	case !cmd.active:
-		if !cmd.first.matches(e) {
-			return false
+	if o.suffix != "" {
+		copied := file + o.suffix
+		if strings.Contains(o.suffix, "*") {
+			dir, base := path.Split(file)
+			copied = dir + strings.ReplaceAll(o.suffix, "*", base)
 		}
-		cmd.until = cmd.second.number
-		if cmd.second.plus {
-			cmd.until += e.number
-		}
-		numbered := cmd.second.re == nil && !cmd.second.last
-		cmd.active = !numbered || cmd.until > e.number
-		return true
+		err = os.WriteFile(copied, content, 0o666)
 	}
-	switch {
-	case cmd.second.re != nil || cmd.second.last:
-		cmd.active = !cmd.second.matches(e)
-	case e.number > cmd.until:
-		cmd.active = false
-		return cmd.first.matches(e)
-	default:
-		cmd.active = e.number < cmd.until
+	if err == nil {
+		err = os.WriteFile(file, edited.Bytes(), 0o666)
 	}
-	return true
+	if err != nil {
+		code = max(code, c.Problem(name, err))
+	}
+	return code, ended
+}
+
+// bounded holds what a file is to become.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxSpace {
+		return 0, fmt.Errorf("a file larger than %d bytes is not edited in place", maxSpace)
+	}
+	return b.Buffer.Write(p)
 }

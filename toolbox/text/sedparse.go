@@ -5,7 +5,6 @@ package text
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -20,7 +19,6 @@ type sedParser struct {
 	script  []*sedCommand
 	blocks  []*sedCommand
 	labels  map[string]int
-	last    *regexp.Regexp
 }
 
 // parseSed reads a script; what it has that is not supported is an error by name.
@@ -46,7 +44,7 @@ func parseSed(text string, d dialect) ([]*sedCommand, error) {
 		return nil, errors.New("unmatched {")
 	}
 	for _, cmd := range p.script {
-		if cmd.name != 'b' {
+		if strings.IndexByte("btT", cmd.name) < 0 {
 			continue
 		}
 		at, known := p.labels[cmd.label]
@@ -102,10 +100,17 @@ func (p *sedParser) arguments(cmd *sedCommand) error {
 		p.blocks = p.blocks[:len(p.blocks)-1]
 		return nil
 	case ':':
-		p.labels[p.word()] = len(p.script)
+		p.rest = strings.TrimLeft(p.rest, " ")
+		end := strings.IndexAny(p.rest, "; \t\n}")
+		if end < 0 {
+			end = len(p.rest)
+		}
+		p.labels[p.rest[:end]], p.rest = len(p.script), p.rest[end:]
 		return nil
-	case 'b':
+	case 'b', 't', 'T':
 		cmd.label = p.word()
+	case 'r', 'w':
+		cmd.file, err = p.fileName()
 	case 'a', 'i', 'c':
 		cmd.text = p.textArgument()
 	case 's':
@@ -116,7 +121,7 @@ func (p *sedParser) arguments(cmd *sedCommand) error {
 		if word := p.word(); word != "" {
 			cmd.code, err = strconv.Atoi(word)
 		}
-	case 'p', 'P', 'd', '=', 'h', 'H', 'g', 'G', 'x':
+	case 'p', 'P', 'd', 'D', 'n', 'N', 'l', '=', 'h', 'H', 'g', 'G', 'x':
 	default:
 		return fmt.Errorf("%c: this command is not supported", cmd.name)
 	}
@@ -137,6 +142,15 @@ func (p *sedParser) end() error {
 		return fmt.Errorf("%.10q: not expected after a command", p.rest)
 	}
 	return nil
+}
+
+// fileName reads the rest of a line.
+func (p *sedParser) fileName() (string, error) {
+	name, rest, _ := strings.Cut(strings.TrimLeft(p.rest, " \t"), "\n")
+	if p.rest = rest; name == "" {
+		return "", errors.New("a file's name is missing")
+	}
+	return name, nil
 }
 
 // word reads up to the end of the command.
@@ -195,12 +209,12 @@ func (p *sedParser) address() (*sedAddress, error) {
 			return nil, err
 		}
 		flags := ""
-		if strings.HasPrefix(p.rest, "I") {
-			flags, p.rest = "(?i)", p.rest[1:]
+		for p.rest != "" && (p.rest[0] == 'I' || p.rest[0] == 'M') {
+			flags, p.rest = flags+"(?"+strings.ToLower(p.rest[:1])+")", p.rest[1:]
 		}
 		re, err := p.compile(expr, flags)
 		return &sedAddress{re: re}, err
-	case p.rest[0] == '+' || p.rest[0] >= '0' && p.rest[0] <= '9':
+	case p.rest[0] == '+' || p.rest[0] == '~' || p.rest[0] >= '0' && p.rest[0] <= '9':
 		return p.numberAddress()
 	}
 	return nil, nil
@@ -210,6 +224,8 @@ func (p *sedParser) numberAddress() (*sedAddress, error) {
 	a := &sedAddress{}
 	if strings.HasPrefix(p.rest, "+") {
 		a.plus, p.rest = true, p.rest[1:]
+	} else if strings.HasPrefix(p.rest, "~") {
+		a.multiple, p.rest = true, p.rest[1:]
 	}
 	var err error
 	if a.number, err = p.number(); err == nil && strings.HasPrefix(p.rest, "~") {
@@ -262,17 +278,13 @@ func (p *sedParser) delimited(delimiter byte, skip int) (string, error) {
 	return "", fmt.Errorf("%c is missing at the end of an expression", delimiter)
 }
 
-// compile compiles an expression; the empty one is the last that was written.
-func (p *sedParser) compile(expr, flags string) (*regexp.Regexp, error) {
+// compile compiles an expression; the empty one is the last that was used.
+func (p *sedParser) compile(expr, flags string) (*sedRegexp, error) {
 	if expr == "" {
-		if p.last == nil {
-			return nil, errors.New("there is no expression before the empty one")
-		}
-		return p.last, nil
+		return &sedRegexp{}, nil
 	}
 	re, err := compile(expr, p.dialect, flags)
-	p.last = re
-	return re, err
+	return &sedRegexp{re}, err
 }
 
 func (p *sedParser) substitution(cmd *sedCommand) error {
@@ -288,33 +300,49 @@ func (p *sedParser) substitution(cmd *sedCommand) error {
 	if err != nil {
 		return err
 	}
-	flags := ""
-loop:
-	for p.rest != "" {
+	flags, err := p.flags(cmd)
+	if err != nil {
+		return err
+	}
+	if cmd.re, err = p.compile(expr, flags); err != nil {
+		return err
+	}
+	groups := 9
+	if cmd.re.Regexp != nil {
+		groups = cmd.re.NumSubexp()
+	}
+	if cmd.replacement, err = parseReplacement(with, groups); err != nil || cmd.file != "" {
+		return err
+	}
+	return p.end()
+}
+
+// flags reads what follows s/…/…/, and returns the flags of the expression.
+func (p *sedParser) flags(cmd *sedCommand) (flags string, err error) {
+	for ; p.rest != ""; p.rest = p.rest[1:] {
 		switch c := p.rest[0]; {
 		case c == 'g':
 			cmd.global = true
 		case c == 'p':
 			cmd.print = true
 		case c == 'i' || c == 'I':
-			flags = "(?i)"
+			flags += "(?i)"
+		case c == 'm' || c == 'M':
+			flags += "(?m)"
+		case c == 'w':
+			p.rest = p.rest[1:]
+			cmd.file, err = p.fileName()
+			return flags, err
 		case c >= '1' && c <= '9':
 			if cmd.nth, err = p.number(); err != nil {
-				return err
+				return "", err
 			}
-			continue
+			p.rest = "." + p.rest // which the loop takes away
 		default:
-			break loop
+			return flags, nil
 		}
-		p.rest = p.rest[1:]
 	}
-	if cmd.re, err = p.compile(expr, flags); err != nil {
-		return err
-	}
-	if cmd.replacement, err = parseReplacement(with, cmd.re.NumSubexp()); err != nil {
-		return err
-	}
-	return p.end()
+	return flags, nil
 }
 
 func parseReplacement(text string, groups int) (replacement, error) {
@@ -343,7 +371,7 @@ func parseReplacement(text string, groups int) (replacement, error) {
 				}
 				flush()
 				all = append(all, piece{group: int(c - '0')})
-			case c == 'U' || c == 'L' || c == 'E':
+			case strings.IndexByte("ULEul", c) >= 0:
 				flush()
 				all = append(all, piece{cased: c})
 			case c == 'n':
@@ -373,7 +401,8 @@ func (p *sedParser) transliteration(cmd *sedCommand) error {
 	if err != nil {
 		return err
 	}
-	a, b := []rune(from), []rune(to)
+	plain := strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t", `\r`, "\r")
+	a, b := []rune(plain.Replace(from)), []rune(plain.Replace(to))
 	if len(a) != len(b) {
 		return errors.New("y: both sides must be of one length")
 	}
