@@ -126,7 +126,13 @@ func lastOf(content []byte, a amount) []byte {
 
 // tail writes the last lines or bytes, or with + all from there on; -f waits for more.
 func tail(ctx context.Context, c *command.Call) int {
-	o, names, err := c.Options("n:|lines c:|bytes f|follow F s: q|quiet|silent v|verbose #")
+	args := c.Args
+	if len(args) > 0 && len(args[0]) > 1 && args[0][0] == '+' { // tail +3, as it was written once
+		if _, err := command.ParseSize(args[0][1:]); err == nil {
+			args = append([]string{"-n"}, args...)
+		}
+	}
+	o, names, err := command.ParseOptions("n:|lines c:|bytes f|follow F s: q|quiet|silent v|verbose #", args)
 	if err != nil {
 		return c.Usage(err)
 	}
@@ -152,17 +158,7 @@ func tail(ctx context.Context, c *command.Call) int {
 // tailOf writes the end of a stream, holding no more than that in memory.
 func tailOf(w io.Writer, r io.Reader, a amount) error {
 	if a.sign == '+' {
-		if a.bytes {
-			_, err := io.CopyN(io.Discard, r, max(a.n-1, 0))
-			if err != nil {
-				return hideEOF(err)
-			}
-		} else if err := headLines(io.Discard, command.NewInput(r), a.n-1); err != nil {
-			return err
-		}
-		in := io.Reader(command.NewInput(r))
-		_, err := io.Copy(w, in)
-		return err
+		return tailFrom(w, command.NewInput(r), a)
 	}
 	var kept []byte
 	buf := make([]byte, 64<<10)
@@ -178,6 +174,21 @@ func tailOf(w io.Writer, r io.Reader, a amount) error {
 			return hideEOF(err)
 		}
 	}
+}
+
+// tailFrom writes all from a line or a byte on.
+func tailFrom(w io.Writer, in *command.Input, a amount) error {
+	var err error
+	if a.bytes {
+		_, err = io.CopyN(io.Discard, in, max(a.n-1, 0))
+	} else {
+		err = headLines(io.Discard, in, a.n-1)
+	}
+	if err != nil {
+		return hideEOF(err)
+	}
+	_, err = io.Copy(w, in)
+	return err
 }
 
 // followEvery is how often a followed file is looked at.

@@ -3,6 +3,7 @@
 package text
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,14 +29,22 @@ type grepper struct {
 	limit   int
 	matched bool
 	trouble bool
+	shown   bool // something was, so that groups are to be set apart
 	before  int
 	after   int
 }
 
+const grepOptions = "i|ignore-case y v|invert-match n|line-number r|recursive R|dereference-recursive E|extended-regexp " +
+	"F|fixed-strings G|basic-regexp P|perl-regexp q|quiet|silent o|only-matching c|count l|files-with-matches " +
+	"L|files-without-match w|word-regexp x|line-regexp h|no-filename H|with-filename s|no-messages e|regexp: f|file: " +
+	"m|max-count: A|after-context: B|before-context: C|context: a|text I U line-buffered include: exclude: exclude-dir: #"
+
 // grep writes the lines that match: 0 where any did, 1 where none, 2 after trouble.
 func grep(_ context.Context, c *command.Call) int {
-	o, args, err := c.Options("i|ignore-case y v|invert-match n|line-number r|recursive R E F G q|quiet|silent o|only-matching " +
-		"c|count l|files-with-matches L|files-without-match w x h H s e: f: m: A: B: C: a color: include: exclude-dir:")
+	given := slices.DeleteFunc(slices.Clone(c.Args), func(arg string) bool { // nothing is coloured here
+		return arg == "--color" || arg == "--colour" || strings.HasPrefix(arg, "--color=") || strings.HasPrefix(arg, "--colour=")
+	})
+	o, args, err := command.ParseOptions(grepOptions, given)
 	if err != nil {
 		return c.Usage(err)
 	}
@@ -42,12 +52,12 @@ func grep(_ context.Context, c *command.Call) int {
 	if err != nil {
 		return c.Usage(err)
 	}
-	g := &grepper{c: c, o: o, limit: -1}
+	g, around := &grepper{c: c, o: o, limit: -1}, o.Value("C", o.Value("#", "0"))
 	for _, number := range []struct {
 		into  *int
 		value string
-	}{{&g.limit, o.Value("m", "-1")}, {&g.before, o.Value("B", o.Value("C", "0"))}, {&g.after, o.Value("A", o.Value("C", "0"))}} {
-		if *number.into, err = strconv.Atoi(number.value); err != nil {
+	}{{&g.limit, o.Value("m", "-1")}, {&g.before, o.Value("B", around)}, {&g.after, o.Value("A", around)}} {
+		if *number.into, err = strconv.Atoi(number.value); err != nil || *number.into < 0 && number.into != &g.limit {
 			return c.Usage(fmt.Errorf("%s: a number is needed", number.value))
 		}
 	}
@@ -101,6 +111,8 @@ func grepExpression(name string, o command.Options, patterns []string) (*regexp.
 	switch {
 	case o.Has("F") || name == "fgrep":
 		d = reFixed
+	case o.Has("P"):
+		d = reNative
 	case o.Has("E") || name == "egrep":
 		d = reExtended
 	}
@@ -176,6 +188,11 @@ func (g *grepper) tree(name string) {
 }
 
 func (g *grepper) included(name string) bool {
+	for _, pattern := range g.o["exclude"] {
+		if match, _ := filepath.Match(pattern, name); match {
+			return false
+		}
+	}
 	for _, pattern := range g.o["include"] {
 		if match, _ := filepath.Match(pattern, name); match {
 			return true
@@ -209,17 +226,20 @@ func (g *grepper) file(name string) {
 
 // search goes through a stream; number counts its lines, found those that match.
 func (g *grepper) search(name string, r io.Reader) error {
-	number, found, trailing := 0, 0, 0
+	number, found, trailing, shown := 0, 0, 0, 0
+	binary := false
 	var earlier []string // lines before a match
 	silent := g.o.Has("q") || g.o.Has("l") || g.o.Has("L") || g.o.Has("c")
 	err := lines(r, func(line []byte, _ bool) bool {
 		number++
+		binary = binary || !g.o.Has("a") && bytes.IndexByte(line, 0) >= 0
 		if g.limit >= 0 && found >= g.limit && trailing == 0 {
 			return false
 		}
 		if g.re.Match(line) == g.o.Has("v") || g.limit >= 0 && found >= g.limit {
 			if trailing > 0 && !silent {
 				trailing--
+				shown = number
 				g.show(name, number, '-', line)
 			} else if g.before > 0 {
 				if earlier = append(earlier, string(line)); len(earlier) > g.before {
@@ -232,10 +252,17 @@ func (g *grepper) search(name string, r io.Reader) error {
 		if silent {
 			return g.o.Has("c")
 		}
+		if binary {
+			g.out.line("Binary file ", name, " matches")
+			return false
+		}
+		if first := number - len(earlier); g.before+g.after > 0 && g.shown && first > shown+1 {
+			g.out.line("--")
+		}
 		for i, text := range earlier {
 			g.show(name, number-len(earlier)+i, '-', []byte(text))
 		}
-		earlier, trailing = nil, g.after
+		earlier, trailing, shown, g.shown = nil, g.after, number, true
 		g.show(name, number, ':', line)
 		return true
 	})

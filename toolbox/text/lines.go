@@ -17,53 +17,19 @@ import (
 	"github.com/wazelet/wazelet/toolbox/command"
 )
 
-// cat copies files to standard output; -n numbers the lines.
-func cat(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("n u")
-	if err != nil {
-		return c.Usage(err)
-	}
-	if o.Has("n") {
-		return numbered(c, names, true)
-	}
-	return c.ForEach(names, func(_ string, r io.Reader) error {
-		_, err := io.Copy(c.Stdout, r)
-		return err
-	})
-}
-
-// nl numbers the lines that are not empty, with -ba all.
-func nl(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("b:")
-	if err != nil {
-		return c.Usage(err)
-	}
-	return numbered(c, names, o.Value("b", "t") == "a")
-}
-
-func numbered(c *command.Call, names []string, empty bool) int {
-	out, n := newOutput(c, names), 0
-	code := c.ForEach(names, func(_ string, r io.Reader) error {
-		return lines(r, func(line []byte, _ bool) bool {
-			if len(line) == 0 && !empty {
-				out.line("")
-				return true
-			}
-			n++
-			out.line(fmt.Sprintf("%6d\t%s", n, line))
-			return true
-		})
-	})
-	return out.finish(c, code)
-}
-
 // tac writes lines in the opposite order.
 func tac(_ context.Context, c *command.Call) int {
 	out := newOutput(c, c.Args)
 	code := c.ForEach(c.Args, func(_ string, r io.Reader) error {
-		all, err := readAll(r)
+		var all []string
+		err := lines(r, func(line []byte, whole bool) bool {
+			if all = append(all, string(line)); whole {
+				all[len(all)-1] += "\n"
+			}
+			return true
+		})
 		for _, line := range slices.Backward(all) {
-			out.line(line)
+			_, _ = out.WriteString(line) // the writer keeps the error for Flush
 		}
 		return err
 	})
@@ -128,7 +94,7 @@ func wc(_ context.Context, c *command.Call) int {
 		o = command.Options{"l": {""}, "w": {""}, "c": {""}}
 	}
 	var total [4]int
-	print := func(n [4]int, name string) {
+	report := func(n [4]int, name string) {
 		var fields []string
 		for i, letter := range []string{"l", "w", "m", "c"} {
 			if o.Has(letter) {
@@ -149,12 +115,12 @@ func wc(_ context.Context, c *command.Call) int {
 			name = "-"
 		}
 		if err == nil {
-			print(n, name)
+			report(n, name)
 		}
 		return err
 	})
 	if len(names) > 1 {
-		print(total, "total")
+		report(total, "total")
 	}
 	return code
 }
@@ -334,38 +300,4 @@ func (r ranges) pickRunes(line []byte, asBytes, complement bool) []byte {
 		return pick(r, line, complement)
 	}
 	return []byte(string(pick(r, []rune(string(line)), complement)))
-}
-
-// paste joins the lines of files, side by side; -s those of each file.
-func paste(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("d: s")
-	if err != nil {
-		return c.Usage(err)
-	}
-	delimiter, _ := unescape(o.Value("d", "\t"), false)
-	var columns [][]string
-	code := c.ForEach(names, func(_ string, r io.Reader) error {
-		column, err := readAll(r)
-		columns = append(columns, column)
-		return err
-	})
-	out := newOutput(c, names)
-	if o.Has("s") {
-		for _, column := range columns {
-			out.line(strings.Join(column, delimiter))
-		}
-		return out.finish(c, code)
-	}
-	for i := 0; ; i++ {
-		row, some := make([]string, len(columns)), false
-		for k, column := range columns {
-			if i < len(column) {
-				row[k], some = column[i], true
-			}
-		}
-		if !some {
-			return out.finish(c, code)
-		}
-		out.line(strings.Join(row, delimiter))
-	}
 }

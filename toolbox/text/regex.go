@@ -15,6 +15,7 @@ const (
 	reBasic dialect = iota
 	reExtended
 	reFixed
+	reNative // as Go's library has them: near to Perl's
 )
 
 // compile translates a POSIX regular expression to Go's and compiles it. Matching takes time linear
@@ -35,6 +36,9 @@ func compile(expr string, d dialect, flags ...string) (*regexp.Regexp, error) {
 func translate(expr string, d dialect) (string, error) {
 	if d == reFixed {
 		return regexp.QuoteMeta(expr), nil
+	}
+	if d == reNative {
+		return expr, nil
 	}
 	var b strings.Builder
 	start := true // of an expression or a group: a star stands for itself there
@@ -61,12 +65,20 @@ func translate(expr string, d dialect) (string, error) {
 			i = end - 1
 		case d == reBasic:
 			b.WriteString(basic(expr, i, start))
+		case (c == '*' || c == '+' || c == '?') && (start || repeated(expr[:i])):
+			// It repeats nothing, or what is repeated already.
+			continue
 		default:
 			b.WriteByte(c)
 		}
 		start = c == '^' && start || d == reExtended && (c == '(' || c == '|')
 	}
 	return b.String(), nil
+}
+
+// repeated says whether an expression ends in a star, that repeats what may be there or not already.
+func repeated(expr string) bool {
+	return strings.HasSuffix(expr, "*") && !strings.HasSuffix(expr, `\*`)
 }
 
 // basic is one character of a basic expression that is not escaped.
