@@ -46,18 +46,17 @@ func checksum(_ context.Context, c *command.Call) int {
 	return c.ForEach(names, func(name string, r io.Reader) error {
 		digest, err := digestOf(c.Name, r)
 		if err == nil {
-			c.Printf("%s%s\n", digest, strings.TrimSuffix("  "+name, "  -")+suffixOf(name, c.Name))
+			gap := "  "
+			if c.Name == "cksum" {
+				gap = " "
+			}
+			if name == "-" && c.Name == "cksum" {
+				gap, name = "", ""
+			}
+			c.Printf("%s%s%s\n", digest, gap, name)
 		}
 		return err
 	})
-}
-
-// suffixOf names standard input as the commands do; cksum leaves it out.
-func suffixOf(name, command string) string {
-	if name == "-" && command != "cksum" {
-		return "  -"
-	}
-	return ""
 }
 
 func digestOf(name string, r io.Reader) (string, error) {
@@ -203,7 +202,7 @@ func hexdump(_ context.Context, c *command.Call) int {
 			case o.Has("p"):
 				_, _ = out.WriteString(hex.EncodeToString(row)) // the writer keeps the error for Flush
 			case c.Name == "xxd":
-				out.line(fmt.Sprintf("%08x: %-40s  %s", at+int(skip), grouped(row, "%02x%02x "), printable(row)))
+				out.line(fmt.Sprintf("%08x: %-40s %s", at+int(skip), grouped(row, "%02x%02x "), printable(row)))
 			case o.Has("C"):
 				left, right := grouped(row[:min(8, len(row))], "%02x %02x "), grouped(row[min(8, len(row)):], "%02x %02x ")
 				out.line(fmt.Sprintf("%08x  %-24s %-24s |%s|", at+int(skip), left, right, printable(row)))
@@ -283,23 +282,24 @@ func printable(row []byte) string {
 // od shows bytes: -c as characters, -t x1 in hexadecimal, else 16 bits in octal; -A n without
 // addresses.
 func od(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("A: t: c x b N: v")
+	o, names, err := c.Options("A|address-radix: t|format: c x b d i o s N|read-bytes: j|skip-bytes: v")
 	if err != nil {
 		return c.Usage(err)
 	}
 	limit, err := command.ParseSize(o.Value("N", "9223372036854775807"))
-	if err != nil {
+	skip, serr := command.ParseSize(o.Value("j", "0"))
+	if err = errors.Join(err, serr); err != nil {
 		return c.Usage(err)
 	}
 	kind := o.Value("t", "o2")
-	for letter, means := range map[string]string{"c": "c", "x": "x2", "b": "o1"} {
+	for letter, means := range map[string]string{"c": "c", "x": "x2", "b": "o1", "d": "u2", "i": "d4", "o": "o2", "s": "d2"} {
 		if o.Has(letter) {
 			kind = means
 		}
 	}
-	show, known := odForms[kind]
+	show := odForm(kind)
 	address, knownAddress := map[string]string{"o": "%07o", "x": "%06x", "d": "%07d", "n": ""}[o.Value("A", "o")]
-	if !known || !knownAddress {
+	if show == nil || !knownAddress {
 		return c.Usage(fmt.Errorf("-t %s -A %s: not supported", kind, o.Value("A", "o")))
 	}
 	place := func(at int) string {
@@ -310,42 +310,64 @@ func od(_ context.Context, c *command.Call) int {
 	}
 	out := newOutput(c, names)
 	code := c.ForEach(names, func(_ string, r io.Reader) error {
+		if _, err := io.CopyN(io.Discard, r, skip); err != nil {
+			return hideEOF(err)
+		}
 		return rows(io.LimitReader(r, limit),
-			func(at int, row []byte) { out.line(place(at), show(row)) },
+			func(at int, row []byte) { out.line(place(at+int(skip)), show(row)) },
 			func(at int) {
 				if address != "" {
-					out.line(place(at))
+					out.line(place(at + int(skip)))
 				}
 			})
 	})
 	return out.finish(c, code)
 }
 
-// odForms are the ways to show a row.
-var odForms = map[string]func([]byte) string{
-	"x1": eachByte(" %02x"), "o1": eachByte(" %03o"), "u1": eachByte(" %3d"), "d1": eachByte(" %3d"),
-	"x2": eachWord(" %04x"), "o2": eachWord(" %06o"), "c": characterRow,
-}
-
-func eachByte(form string) func([]byte) string {
-	return func(row []byte) string {
-		var b strings.Builder
-		for _, one := range row {
-			fmt.Fprintf(&b, form, one)
-		}
-		return b.String()
+// odForm is a way to show a row: a letter for how (a number's base, or c), and how many bytes make
+// one number.
+func odForm(kind string) func([]byte) string {
+	if kind == "c" {
+		return characterRow
 	}
-}
-
-func eachWord(form string) func([]byte) string {
+	if kind == "" {
+		return nil
+	}
+	size, known := map[string]int{"": 4, "1": 1, "C": 1, "2": 2, "S": 2, "4": 4, "I": 4, "8": 8, "L": 8}[kind[1:]]
+	if !known {
+		return nil
+	}
+	bits, signed := size*8, kind[0] == 'd'
+	width, base := 0, 10
+	switch kind[0] {
+	case 'x':
+		width, base = size*2, 16
+	case 'o':
+		width, base = (bits+2)/3, 8
+	case 'u':
+		width = len(strconv.FormatUint(1<<bits-1, 10))
+	case 'd':
+		width = len(strconv.FormatInt(-1<<(bits-1), 10))
+	default:
+		return nil
+	}
 	return func(row []byte) string {
 		var b strings.Builder
-		for i := 0; i < len(row); i += 2 {
-			word := uint(row[i])
-			if i+1 < len(row) {
-				word |= uint(row[i+1]) << 8
+		for len(row) > 0 {
+			var n uint64
+			for i := range min(size, len(row)) {
+				n |= uint64(row[i]) << (8 * i)
 			}
-			fmt.Fprintf(&b, form, word)
+			row = row[min(size, len(row)):]
+			text := strconv.FormatUint(n, base)
+			if signed {
+				text = strconv.FormatInt(int64(n<<(64-bits))>>(64-bits), 10)
+			}
+			pad := " "
+			if base != 10 {
+				pad = "0"
+			}
+			b.WriteString(" " + strings.Repeat(pad, max(0, width-len(text))) + text)
 		}
 		return b.String()
 	}

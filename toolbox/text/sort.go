@@ -23,7 +23,8 @@ type sortKey struct {
 
 // sortLines sorts lines.
 func sortLines(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("n r u k: t: f b d g h V s c o: z i")
+	o, names, err := c.Options("n|numeric-sort r|reverse u|unique k|key: t|field-separator: f|ignore-case b d g h|human-numeric-sort V|version-sort " +
+		"s|stable c|check C m|merge o|output: T: S: i")
 	if err != nil {
 		return c.Usage(err)
 	}
@@ -37,6 +38,9 @@ func sortLines(_ context.Context, c *command.Call) int {
 		all = append(all, one...)
 		return err
 	})
+	if code != 0 {
+		return 2 // half of it, sorted, would look like all
+	}
 	compareKeys := func(a, b string) int {
 		for _, key := range keys {
 			if d := key.compare(a, b, o.Value("t", "")); d != 0 {
@@ -54,7 +58,7 @@ func sortLines(_ context.Context, c *command.Call) int {
 		}
 		return d
 	}
-	if o.Has("c") {
+	if o.Has("c") || o.Has("C") {
 		return boolCode(slices.IsSortedFunc(all, compare))
 	}
 	slices.SortStableFunc(all, compare)
@@ -269,26 +273,26 @@ func compareVersions(a, b string) int {
 
 // uniq drops lines that repeat the one before.
 func uniq(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("c d u i f: s:")
-	if err == nil && len(names) > 1 {
-		err = errors.New("one file at a time")
+	o, names, err := c.Options("c|count d|repeated u|unique i|ignore-case f|skip-fields: s|skip-chars: w|check-chars:")
+	if err == nil && len(names) > 2 {
+		err = errors.New("one file to read and one to write")
 	}
 	if err != nil {
 		return c.Usage(err)
 	}
-	skip, err := strconv.Atoi(o.Value("f", "0"))
+	key, err := uniqKey(o)
 	if err != nil {
 		return c.Usage(err)
 	}
-	key := func(line string) string {
-		if skip > 0 {
-			_, ends := fieldBounds(line, "")
-			line = line[append(append([]int{0}, ends...), len(line))[min(skip, len(ends))]:]
+	if len(names) == 2 {
+		f, err := os.Create(c.Path(names[1]))
+		if err != nil {
+			return c.Problem(names[1], err)
 		}
-		if o.Has("i") {
-			line = strings.ToLower(line)
-		}
-		return line
+		defer f.Close()
+		to := *c
+		to.Stdout = f
+		c, names = &to, names[:1]
 	}
 	out, last, n := newOutput(c, names), "", 0
 	flush := func() {
@@ -314,6 +318,28 @@ func uniq(_ context.Context, c *command.Call) int {
 	})
 	flush()
 	return out.finish(c, code)
+}
+
+// uniqKey is what of a line counts.
+func uniqKey(o command.Options) (func(line string) string, error) {
+	fields, err1 := strconv.Atoi(o.Value("f", "0"))
+	skip, err2 := strconv.Atoi(o.Value("s", "0"))
+	width, err3 := strconv.Atoi(o.Value("w", strconv.Itoa(maxLine)))
+	if errors.Join(err1, err2, err3) != nil || fields < 0 || skip < 0 || width < 0 {
+		return nil, errors.New("-f, -s and -w are numbers")
+	}
+	return func(line string) string {
+		if fields > 0 {
+			_, ends := fieldBounds(line, "")
+			line = line[append([]int{0}, ends...)[min(fields, len(ends))]:]
+		}
+		line = line[min(skip, len(line)):]
+		line = line[:min(width, len(line))]
+		if o.Has("i") {
+			line = strings.ToLower(line)
+		}
+		return line
+	}, nil
 }
 
 // comm compares two sorted files, line by line.
@@ -361,129 +387,4 @@ func comm(_ context.Context, c *command.Call) int {
 		}
 	}
 	return out.finish(c, 0)
-}
-
-// tr translates, deletes or squeezes characters.
-func tr(_ context.Context, c *command.Call) int {
-	o, sets, err := c.Options("+ d s c C t")
-	if err == nil && (len(sets) == 0 || len(sets) > 2 || len(sets) == 1 && !o.Has("d") && !o.Has("s")) {
-		err = errors.New("which characters, to which?")
-	}
-	if err != nil {
-		return c.Usage(err)
-	}
-	m := newTranslation(o, sets)
-	out := newOutput(c, nil)
-	out.eager = false
-	buf, last := make([]byte, 32<<10), -1
-	for {
-		n, err := c.Stdin.Read(buf)
-		for _, b := range buf[:n] {
-			if m.deleted[b] {
-				continue
-			}
-			b = m.to[b]
-			if m.squeezed[b] && int(b) == last {
-				continue
-			}
-			last = int(b)
-			_ = out.WriteByte(b) // the writer keeps the error for Flush
-		}
-		if ferr := out.Flush(); ferr != nil {
-			return c.Problem("write", ferr)
-		}
-		if err != nil {
-			if err = hideEOF(err); err != nil {
-				return c.Problem("-", err)
-			}
-			return 0
-		}
-	}
-}
-
-// translation is what tr does to each byte.
-type translation struct {
-	to                [256]byte
-	deleted, squeezed [256]bool
-}
-
-func newTranslation(o command.Options, sets []string) *translation {
-	m := &translation{}
-	for i := range m.to {
-		m.to[i] = byte(i)
-	}
-	from := characters(sets[0])
-	if o.Has("c") || o.Has("C") {
-		var rest []byte
-		for b := range 256 {
-			if !slices.Contains(from, byte(b)) {
-				rest = append(rest, byte(b))
-			}
-		}
-		from = rest
-	}
-	var second []byte
-	if len(sets) > 1 {
-		second = characters(sets[1])
-	}
-	for i, b := range from {
-		switch {
-		case o.Has("d"):
-			m.deleted[b] = true
-		case len(second) > 0:
-			m.to[b] = second[min(i, len(second)-1)]
-		}
-	}
-	if o.Has("s") {
-		for _, b := range append(second, from[:len(from)*boolCode(len(second) > 0)]...) {
-			m.squeezed[b] = true
-		}
-	}
-	return m
-}
-
-// classes are the character classes of tr, as lists of ranges.
-var classes = map[string]string{
-	"alpha": "A-Za-z", "digit": "0-9", "alnum": "0-9A-Za-z", "upper": "A-Z", "lower": "a-z",
-	"space": "\t-\r ", "blank": "\t ", "punct": "!-/:-@[-`{-~", "xdigit": "0-9A-Fa-f",
-	"cntrl": "\x00-\x1f\x7f", "print": " -~", "graph": "!-~",
-}
-
-// characters expands a set: ranges, classes and escapes.
-func characters(set string) (all []byte) {
-	for set != "" {
-		if rest, ok := strings.CutPrefix(set, "[:"); ok {
-			if name, after, ok := strings.Cut(rest, ":]"); ok && classes[name] != "" {
-				all, set = append(all, characters(classes[name])...), after
-				continue
-			}
-		}
-		b, n := character(set)
-		set = set[n:]
-		if len(set) > 1 && set[0] == '-' {
-			last, n := character(set[1:])
-			set = set[1+n:]
-			for x := int(b); x <= int(last); x++ {
-				all = append(all, byte(x))
-			}
-			continue
-		}
-		all = append(all, b)
-	}
-	return all
-}
-
-// character is the first of a set, and how long it is there.
-func character(set string) (b byte, n int) {
-	if set[0] != '\\' || len(set) == 1 {
-		return set[0], 1
-	}
-	n = 2
-	if set[1] >= '0' && set[1] <= '7' {
-		for n < 4 && n < len(set) && set[n] >= '0' && set[n] <= '7' {
-			n++
-		}
-	}
-	text, _ := unescape(set[:n], false)
-	return text[len(text)-1], n
 }
