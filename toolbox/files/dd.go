@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	goruntime "runtime"
 	"strings"
 	"time"
 
@@ -138,6 +139,7 @@ func (j *ddJob) copy(ctx context.Context, in io.Reader, out io.Writer) (s ddStat
 		return s, err
 	}
 	for ctx.Err() == nil && (!j.counted || s.full+s.partial < j.count) {
+		goruntime.Gosched() // where one thread serves all, others come to their turn
 		var n int
 		if j.full {
 			n, err = io.ReadFull(in, block)

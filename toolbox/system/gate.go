@@ -4,6 +4,7 @@ package system
 
 import (
 	"io"
+	goruntime "runtime"
 	"sync"
 
 	"github.com/wazelet/wazelet/toolbox/command"
@@ -18,6 +19,7 @@ type gate struct {
 }
 
 func (g *gate) Write(b []byte) (int, error) {
+	goruntime.Gosched() // one thread serves the clock too
 	g.mu.Lock()
 	closed := g.closed
 	g.mu.Unlock()

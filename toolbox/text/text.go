@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	goruntime "runtime"
 	"strings"
 
 	"github.com/wazelet/wazelet/toolbox/command"
@@ -126,6 +127,7 @@ func yes(ctx context.Context, c *command.Call) int {
 	}
 	many := strings.Repeat(line, max(1, 4096/len(line)))
 	for ctx.Err() == nil {
+		goruntime.Gosched() // where one thread serves all, others come to their turn
 		if code := c.Write(many); code != 0 {
 			return code
 		}
