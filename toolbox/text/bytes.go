@@ -181,13 +181,13 @@ func (w *wrapper) finish() error {
 	return w.w.Flush()
 }
 
-// hexdump shows bytes in hexadecimal: -C, and xxd's form.
+// hexdump shows bytes in hexadecimal: -C with the characters they are.
 func hexdump(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("C n: s: v p l:")
+	o, names, err := c.Options("C n: s: v")
 	if err != nil {
 		return c.Usage(err)
 	}
-	limit, err := command.ParseSize(o.Value("n", o.Value("l", "9223372036854775807")))
+	limit, err := command.ParseSize(o.Value("n", "9223372036854775807"))
 	skip, serr := command.ParseSize(o.Value("s", "0"))
 	if err = errors.Join(err, serr); err != nil {
 		return c.Usage(err)
@@ -198,26 +198,18 @@ func hexdump(_ context.Context, c *command.Call) int {
 			return hideEOF(err)
 		}
 		return rows(io.LimitReader(r, limit), func(at int, row []byte) {
-			switch {
-			case o.Has("p"):
-				_, _ = out.WriteString(hex.EncodeToString(row)) // the writer keeps the error for Flush
-			case c.Name == "xxd":
-				out.line(fmt.Sprintf("%08x: %-40s %s", at+int(skip), grouped(row, "%02x%02x "), printable(row)))
-			case o.Has("C"):
+			if o.Has("C") {
 				left, right := grouped(row[:min(8, len(row))], "%02x %02x "), grouped(row[min(8, len(row)):], "%02x %02x ")
 				out.line(fmt.Sprintf("%08x  %-24s %-24s |%s|", at+int(skip), left, right, printable(row)))
-			default:
-				out.line(strings.TrimRight(fmt.Sprintf("%07x %s", at+int(skip), words(row)), " "))
+				return
 			}
+			out.line(strings.TrimRight(fmt.Sprintf("%07x %s", at+int(skip), words(row)), " "))
 		}, func(at int) {
-			switch {
-			case c.Name != "xxd" && o.Has("C"):
-				out.line(fmt.Sprintf("%08x", at+int(skip)))
-			case c.Name != "xxd":
-				out.line(fmt.Sprintf("%07x", at+int(skip)))
-			case o.Has("p"):
-				out.line()
+			form := "%07x"
+			if o.Has("C") {
+				form = "%08x"
 			}
+			out.line(fmt.Sprintf(form, at+int(skip)))
 		})
 	})
 	return out.finish(c, code)

@@ -3,105 +3,193 @@
 package text
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/wazelet/wazelet/toolbox/command"
 )
 
-// compare is cmp: where two files differ first.
-func compare(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("s l")
+// maxDiff bounds the files of diff, in lines, and so the table it fills.
+const maxDiff = 20000
+
+// differ is one run of diff.
+type differ struct {
+	ctx   context.Context
+	c     *command.Call
+	o     command.Options
+	out   *output
+	lines int // of context
+	code  int
+}
+
+// diff shows the difference of two files in the unified form: 0 where there is none, 1, or 2 after
+// trouble. With -r, of what is in two directories.
+func diff(ctx context.Context, c *command.Call) int {
+	o, names, err := c.Options("u|unified q|brief s|report-identical-files r|recursive N|new-file U: " +
+		"b|ignore-space-change w|ignore-all-space i|ignore-case a|text L|label:")
 	if err == nil && len(names) != 2 {
 		err = errors.New("two files are needed")
+	}
+	lines, nerr := strconv.Atoi(o.Value("U", "3"))
+	if nerr != nil || lines < 0 || lines > maxDiff {
+		err = errors.Join(err, errors.New("-U: a number is needed"))
 	}
 	if err != nil {
 		return c.Usage(err)
 	}
-	var in [2]*bufio.Reader
-	for i, name := range names {
-		f, err := c.Open(name)
-		if err != nil {
-			c.Problem(name, err)
-			return 2
-		}
-		defer f.Close()
-		in[i] = bufio.NewReader(f)
+	d := &differ{ctx: ctx, c: c, o: o, out: newOutput(c, names), lines: lines}
+	a, b := names[0], names[1]
+	switch {
+	case d.isDir(a) && d.isDir(b):
+		d.directories(a, b, 0)
+	case d.isDir(a):
+		d.files(path.Join(a, path.Base(b)), b)
+	case d.isDir(b):
+		d.files(a, path.Join(b, path.Base(a)))
+	default:
+		d.files(a, b)
 	}
-	for at, line := 1, 1; ; at++ {
-		a, errA := in[0].ReadByte()
-		b, errB := in[1].ReadByte()
+	return d.out.finish(c, d.code)
+}
+
+func (d *differ) isDir(name string) bool {
+	info, err := os.Stat(d.c.Path(name))
+	return name != "-" && err == nil && info.IsDir()
+}
+
+// trouble reports what could not be compared.
+func (d *differ) trouble(name string, err error) {
+	d.c.Problem(name, err)
+	d.code = 2
+}
+
+// maxDirectories bounds how deep -r goes.
+const maxDirectories = 256
+
+// directories compares what is in two directories, by name.
+func (d *differ) directories(a, b string, depth int) {
+	if depth > maxDirectories {
+		d.trouble(a, errors.New("directories are too deep"))
+		return
+	}
+	there := map[string]int{}
+	for bit, dir := range []string{a, b} {
+		entries, err := os.ReadDir(d.c.Path(dir))
+		if err != nil {
+			d.trouble(dir, err)
+			return
+		}
+		for _, entry := range entries {
+			there[entry.Name()] |= 1 << bit
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		left, right := path.Join(a, name), path.Join(b, name)
 		switch {
-		case errA != nil && errB != nil:
-			if err := errors.Join(hideEOF(errA), hideEOF(errB)); err != nil {
-				c.Errorf("%v", err)
-				return 2
-			}
-			return 0
-		case errA != nil || errB != nil:
-			shorter := names[0]
-			if errA == nil {
-				shorter = names[1]
-			}
-			if !o.Has("s") {
-				c.Errorf("EOF on %s", shorter)
-			}
-			return 1
-		case a != b:
-			if !o.Has("s") {
-				c.Printf("%s %s differ: byte %d, line %d\n", names[0], names[1], at, line)
-			}
-			return 1
-		case a == '\n':
-			line++
+		case d.ctx.Err() != nil:
+			d.code = 2
+			return
+		case there[name] != 3 && !d.o.Has("N"):
+			d.out.line("Only in ", []string{"", a, b}[there[name]], ": ", name)
+			d.code = max(d.code, 1)
+		case d.isDir(left) && d.isDir(right) && d.o.Has("r"):
+			d.directories(left, right, depth+1)
+		case d.isDir(left) && d.isDir(right):
+			d.out.line("Common subdirectories: ", left, " and ", right)
+		default:
+			d.files(left, right)
 		}
 	}
 }
 
-// maxDiff bounds the files of diff, in lines, and so the table it fills.
-const maxDiff = 20000
+// files compares two files.
+func (d *differ) files(a, b string) {
+	names := []string{a, b}
+	var sides, keys [2][]string
+	for i, name := range names {
+		var err error
+		if sides[i], err = d.read(name); err != nil {
+			d.trouble(name, err)
+			return
+		}
+		for _, line := range sides[i] {
+			keys[i] = append(keys[i], d.key(line))
+		}
+	}
+	if slices.Equal(keys[0], keys[1]) {
+		if d.o.Has("s") {
+			d.out.line("Files ", a, " and ", b, " are identical")
+		}
+		return
+	}
+	d.code = max(d.code, 1)
+	if d.o.Has("q") {
+		d.out.line("Files ", a, " and ", b, " differ")
+		return
+	}
+	copy(names, d.o["L"])
+	d.out.line("--- ", names[0])
+	d.out.line("+++ ", names[1])
+	all := edits(keys[0], keys[1])
+	for i, e := range all {
+		if all[i].line = ""; e.kind == '+' {
+			all[i].line = sides[1][e.b]
+		} else {
+			all[i].line = sides[0][e.a]
+		}
+	}
+	for _, h := range hunks(all, d.lines) {
+		h.write(d.out)
+	}
+}
 
-// context of a hunk, in lines.
-const hunkContext = 3
-
-// diff shows the difference of two files in the unified form: 0 where there is none, 1, or 2 after
-// trouble.
-func diff(_ context.Context, c *command.Call) int {
-	o, names, err := c.Options("u q b w i N U:")
-	if err == nil && len(names) != 2 {
-		err = errors.New("two files are needed")
+// read reads the lines of a file. What follows the last one where it has no newline counts, and is
+// shown.
+func (d *differ) read(name string) (all []string, err error) {
+	f, err := d.c.Open(name)
+	if errors.Is(err, fs.ErrNotExist) && d.o.Has("N") {
+		return nil, nil
 	}
 	if err != nil {
-		return c.Usage(err)
+		return nil, err
 	}
-	var sides [][]string
-	if code := c.ForEach(names, func(_ string, r io.Reader) error {
-		all, err := readAll(r)
-		if len(all) > maxDiff {
-			err = fmt.Errorf("longer than %d lines", maxDiff)
+	err = lines(f, func(line []byte, whole bool) bool {
+		if all = append(all, string(line)); !whole {
+			all[len(all)-1] += "\n\\ No newline at end of file"
 		}
-		sides = append(sides, all)
-		return err
-	}); code != 0 {
-		return 2
+		return len(all) <= maxDiff
+	})
+	if len(all) > maxDiff {
+		err = fmt.Errorf("longer than %d lines", maxDiff)
 	}
-	if slices.Equal(sides[0], sides[1]) {
-		return 0
+	return all, errors.Join(err, f.Close())
+}
+
+// key is what of a line counts.
+func (d *differ) key(line string) string {
+	switch {
+	case d.o.Has("w"):
+		line = strings.Join(strings.Fields(line), "")
+	case d.o.Has("b"):
+		fields := strings.Fields(line)
+		indented := ""
+		if line != "" && strings.TrimLeft(line, " \t") != line {
+			indented = " "
+		}
+		line = indented + strings.Join(fields, " ")
 	}
-	if o.Has("q") {
-		c.Printf("Files %s and %s differ\n", names[0], names[1])
-		return 1
+	if d.o.Has("i") {
+		line = strings.ToLower(line)
 	}
-	c.Printf("--- %s\n+++ %s\n", names[0], names[1])
-	out := newOutput(c, names)
-	for _, h := range hunks(edits(sides[0], sides[1])) {
-		h.write(out)
-	}
-	return out.finish(c, 1)
+	return line
 }
 
 // edit is a line that stays (' '), goes ('-') or comes ('+'), and where on each side.
@@ -172,18 +260,19 @@ func middle(a, b []string, at int) (all []edit) {
 // hunk is a group of edits with the lines around them.
 type hunk []edit
 
-func hunks(all []edit) (groups []hunk) {
+// hunks groups edits, with so many lines around them.
+func hunks(all []edit, around int) (groups []hunk) {
 	for i := 0; i < len(all); i++ {
 		if all[i].kind == ' ' {
 			continue
 		}
-		begin, end := max(0, i-hunkContext), i
-		for j := i; j < len(all) && j <= end+2*hunkContext; j++ {
+		begin, end := max(0, i-around), i
+		for j := i; j < len(all) && j <= end+2*around+1; j++ {
 			if all[j].kind != ' ' {
 				end = j
 			}
 		}
-		end = min(len(all), end+1+hunkContext)
+		end = min(len(all), end+1+around)
 		groups = append(groups, all[begin:end])
 		i = end - 1
 	}

@@ -52,14 +52,9 @@ func grep(_ context.Context, c *command.Call) int {
 	if err != nil {
 		return c.Usage(err)
 	}
-	g, around := &grepper{c: c, o: o, limit: -1}, o.Value("C", o.Value("#", "0"))
-	for _, number := range []struct {
-		into  *int
-		value string
-	}{{&g.limit, o.Value("m", "-1")}, {&g.before, o.Value("B", around)}, {&g.after, o.Value("A", around)}} {
-		if *number.into, err = strconv.Atoi(number.value); err != nil || *number.into < 0 && number.into != &g.limit {
-			return c.Usage(fmt.Errorf("%s: a number is needed", number.value))
-		}
+	g := &grepper{c: c, o: o, limit: -1}
+	if err := g.numbers(); err != nil {
+		return c.Usage(err)
 	}
 	if g.re, err = grepExpression(c.Name, o, patterns); err != nil {
 		return c.Usage(err)
@@ -71,14 +66,32 @@ func grep(_ context.Context, c *command.Call) int {
 	g.named = (len(args) > 1 || recursive || o.Has("H")) && !o.Has("h")
 	g.out = newOutput(c, args)
 	g.files(args, recursive)
-	code := g.out.finish(c, 1)
+	return g.code(g.out.finish(c, 1))
+}
+
+// code is the exit code; none is that of a search that found nothing.
+func (g *grepper) code(none int) int {
 	switch {
-	case g.matched && (!g.trouble || o.Has("q")):
+	case g.matched && (!g.trouble || g.o.Has("q")):
 		return 0
 	case g.trouble:
 		return 2
 	}
-	return code
+	return none
+}
+
+// numbers reads -m, -A, -B, -C and -NUM.
+func (g *grepper) numbers() (err error) {
+	around := g.o.Value("C", g.o.Value("#", "0"))
+	for _, number := range []struct {
+		into  *int
+		value string
+	}{{&g.limit, g.o.Value("m", "-1")}, {&g.before, g.o.Value("B", around)}, {&g.after, g.o.Value("A", around)}} {
+		if *number.into, err = strconv.Atoi(number.value); err != nil || *number.into < 0 && number.into != &g.limit {
+			return fmt.Errorf("%s: a number is needed", number.value)
+		}
+	}
+	return nil
 }
 
 func grepPatterns(c *command.Call, o command.Options, args []string) (patterns, rest []string, err error) {
@@ -159,7 +172,7 @@ func (g *grepper) files(names []string, recursive bool) {
 
 // tree searches the files below a directory. Links are not followed: they may lead in circles.
 func (g *grepper) tree(name string) {
-	root := g.c.Path(name)
+	root := filepath.Clean(g.c.Path(name))
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		shown := filepath.Join(name, strings.TrimPrefix(path, root))
 		if name == "." {
@@ -224,50 +237,68 @@ func (g *grepper) file(name string) {
 	}
 }
 
-// search goes through a stream; number counts its lines, found those that match.
+// grepping is one stream that is searched.
+type grepping struct {
+	*grepper
+	name          string
+	number, found int      // lines so far, and those that match
+	trailing      int      // lines that are still to be shown behind a match
+	last          int      // the line shown last
+	earlier       []string // lines before a match
+	binary        bool
+	silent        bool
+}
+
+// search goes through a stream.
 func (g *grepper) search(name string, r io.Reader) error {
-	number, found, trailing, shown := 0, 0, 0, 0
-	binary := false
-	var earlier []string // lines before a match
-	silent := g.o.Has("q") || g.o.Has("l") || g.o.Has("L") || g.o.Has("c")
-	err := lines(r, func(line []byte, _ bool) bool {
-		number++
-		binary = binary || !g.o.Has("a") && bytes.IndexByte(line, 0) >= 0
-		if g.limit >= 0 && found >= g.limit && trailing == 0 {
-			return false
-		}
-		if g.re.Match(line) == g.o.Has("v") || g.limit >= 0 && found >= g.limit {
-			if trailing > 0 && !silent {
-				trailing--
-				shown = number
-				g.show(name, number, '-', line)
-			} else if g.before > 0 {
-				if earlier = append(earlier, string(line)); len(earlier) > g.before {
-					earlier = earlier[1:]
-				}
-			}
-			return true
-		}
-		found++
-		if silent {
-			return g.o.Has("c")
-		}
-		if binary {
-			g.out.line("Binary file ", name, " matches")
-			return false
-		}
-		if first := number - len(earlier); g.before+g.after > 0 && g.shown && first > shown+1 {
-			g.out.line("--")
-		}
-		for i, text := range earlier {
-			g.show(name, number-len(earlier)+i, '-', []byte(text))
-		}
-		earlier, trailing, shown, g.shown = nil, g.after, number, true
-		g.show(name, number, ':', line)
-		return true
-	})
-	g.summary(name, found)
+	s := &grepping{grepper: g, name: name, silent: g.o.Has("q") || g.o.Has("l") || g.o.Has("L") || g.o.Has("c")}
+	err := lines(r, func(line []byte, _ bool) bool { return s.line(line) })
+	g.summary(name, s.found)
 	return err
+}
+
+// line looks at the next line, and says whether another is of interest.
+func (s *grepping) line(line []byte) (more bool) {
+	s.number++
+	s.binary = s.binary || !s.o.Has("a") && bytes.IndexByte(line, 0) >= 0
+	full := s.limit >= 0 && s.found >= s.limit
+	switch {
+	case full && s.trailing == 0:
+		return false
+	case full || s.re.Match(line) == s.o.Has("v"):
+		s.around(line)
+		return true
+	}
+	s.found++
+	switch {
+	case s.silent:
+		return s.o.Has("c")
+	case s.binary:
+		s.out.line("Binary file ", s.name, " matches")
+		return false
+	}
+	if first := s.number - len(s.earlier); s.before+s.after > 0 && s.shown && first > s.last+1 {
+		s.out.line("--")
+	}
+	for i, text := range s.earlier {
+		s.show(s.name, s.number-len(s.earlier)+i, '-', []byte(text))
+	}
+	s.earlier, s.trailing, s.last, s.shown = nil, s.after, s.number, true
+	s.show(s.name, s.number, ':', line)
+	return true
+}
+
+// around is a line that does not match, and may be near to one that does.
+func (s *grepping) around(line []byte) {
+	if s.trailing > 0 && !s.silent {
+		s.trailing--
+		s.last = s.number
+		s.show(s.name, s.number, '-', line)
+	} else if s.before > 0 {
+		if s.earlier = append(s.earlier, string(line)); len(s.earlier) > s.before {
+			s.earlier = s.earlier[1:]
+		}
+	}
 }
 
 func (g *grepper) summary(name string, found int) {

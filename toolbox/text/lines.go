@@ -5,7 +5,6 @@ package text
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -148,72 +147,6 @@ func count(r io.Reader) (n [4]int, err error) {
 			return n, hideEOF(err)
 		}
 	}
-}
-
-// seq writes the numbers from FIRST (1) to LAST by steps of INCREMENT (1).
-func seq(ctx context.Context, c *command.Call) int {
-	separator, width, args := "\n", false, c.Args
-	for len(args) > 0 && (args[0] == "-w" || strings.HasPrefix(args[0], "-s")) {
-		if width = width || args[0] == "-w"; args[0] != "-w" {
-			if separator = args[0][2:]; separator == "" && len(args) > 1 {
-				separator, args = args[1], args[1:]
-			}
-		}
-		args = args[1:]
-	}
-	if len(args) < 1 || len(args) > 3 {
-		return c.Usage(errors.New("give LAST, FIRST LAST, or FIRST INCREMENT LAST"))
-	}
-	numbers, decimals := []float64{1, 1, 0}, 0
-	for i, arg := range args {
-		n, err := strconv.ParseFloat(arg, 64)
-		if err != nil || n != n {
-			return c.Usage(fmt.Errorf("%s: a number is needed", arg))
-		}
-		at := 2
-		if len(args) > 1 {
-			at = [][]int{{0, 2}, {0, 1, 2}}[len(args)-2][i]
-		}
-		numbers[at] = n
-		if _, fraction, ok := strings.Cut(arg, "."); ok && at != 2 {
-			decimals = max(decimals, len(fraction))
-		}
-	}
-	if numbers[1] == 0 {
-		return c.Usage(errors.New("the increment must not be 0"))
-	}
-	pad := 0
-	if width {
-		pad = max(len(strconv.FormatFloat(numbers[0], 'f', decimals, 64)), len(strconv.FormatFloat(numbers[2], 'f', decimals, 64)))
-	}
-	return writeSequence(ctx, c, numbers, sequenceFormat{separator, decimals, pad})
-}
-
-type sequenceFormat struct {
-	separator     string
-	decimals, pad int
-}
-
-func writeSequence(ctx context.Context, c *command.Call, numbers []float64, f sequenceFormat) int {
-	first, step, last := numbers[0], numbers[1], numbers[2]
-	out, wrote := newOutput(c, []string{""}), false
-	for i := 0.0; ctx.Err() == nil; i++ {
-		n := first + i*step
-		if step > 0 && n > last+step*1e-9 || step < 0 && n < last+step*1e-9 {
-			break
-		}
-		if wrote {
-			_, _ = out.WriteString(f.separator)
-		}
-		if _, err := fmt.Fprintf(out, "%0*.*f", f.pad, f.decimals, n); err != nil {
-			break
-		}
-		wrote = true
-	}
-	if wrote {
-		out.line()
-	}
-	return out.finish(c, 0)
 }
 
 // cut takes fields, characters or bytes out of lines.

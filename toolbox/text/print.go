@@ -61,6 +61,8 @@ func unescape(s string, zero bool) (text string, stop bool) {
 			i += number(&b, s[i:], 8, 3) - 1
 		case c == 'x':
 			i += number(&b, s[i+1:], 16, 2)
+		case c == 'u' || c == 'U':
+			i += character16(&b, s[i:])
 		default:
 			if k := strings.IndexByte(`abefnrtv\"'`, c); k >= 0 {
 				b.WriteByte("\a\b\x1b\f\n\r\t\v\\\"'"[k])
@@ -71,6 +73,22 @@ func unescape(s string, zero bool) (text string, stop bool) {
 		}
 	}
 	return b.String(), false
+}
+
+// character16 writes the character that \uXXXX or \UXXXXXXXX stands for, and returns how many digits
+// there were.
+func character16(b *strings.Builder, s string) int {
+	n, limit := 1, map[byte]int{'u': 4, 'U': 8}[s[0]]
+	for n <= limit && n < len(s) && strings.IndexByte("0123456789abcdefABCDEF", s[n]) >= 0 {
+		n++
+	}
+	value, err := strconv.ParseUint(s[1:n], 16, 31)
+	if err != nil {
+		b.WriteString("\\" + s[:n])
+		return n - 1
+	}
+	b.WriteRune(rune(value))
+	return n - 1
 }
 
 // number writes the byte that at most limit digits stand for, and returns how many there were.
@@ -185,6 +203,9 @@ func (f *formatter) directive(format string) (string, error) {
 	if strings.HasPrefix(width, "-") {
 		flags, width = flags+"-", width[1:]
 	}
+	for i < len(format) && strings.IndexByte("hlLjzt", format[i]) >= 0 {
+		i++ // the size of a number, which C wants
+	}
 	if i == len(format) {
 		return "", fmt.Errorf("%s: invalid format", format)
 	}
@@ -215,6 +236,10 @@ func (f *formatter) size(format string, i int) (string, int, error) {
 }
 
 func (f *formatter) convert(spec string, verb byte) error {
+	if strings.IndexByte("sbc", verb) >= 0 { // zeros are for numbers
+		flags := strings.TrimLeft(spec[1:], "0-+ #")
+		spec = "%" + strings.ReplaceAll(spec[1:len(spec)-len(flags)], "0", "") + flags
+	}
 	switch verb {
 	case 's':
 		fmt.Fprintf(&f.out, spec+"s", f.next())
@@ -256,8 +281,11 @@ func (f *formatter) integer() int64 {
 		return int64(r)
 	}
 	n, err := strconv.ParseInt(strings.TrimPrefix(arg, "+"), 0, 64)
-	if err != nil {
-		f.fail(fmt.Errorf("%s: invalid number", arg))
+	if err == nil {
+		return n
 	}
+	f.fail(fmt.Errorf("%s: invalid number", arg))
+	digits := strings.TrimLeft(arg, "+-")
+	n, _ = strconv.ParseInt(arg[:len(arg)-len(strings.TrimLeft(digits, "0123456789"))], 10, 64) // as far as it is one
 	return n
 }

@@ -44,8 +44,8 @@ func translate(expr string, d dialect) (string, error) {
 	start := true // of an expression or a group: a star stands for itself there
 	for i := 0; i < len(expr); i++ {
 		c := expr[i]
-		switch {
-		case c == '\\':
+		switch c {
+		case '\\':
 			if i++; i == len(expr) {
 				return "", errors.New("trailing backslash")
 			}
@@ -56,24 +56,35 @@ func translate(expr string, d dialect) (string, error) {
 			b.WriteString(text)
 			start = text == "(" || text == "|"
 			continue
-		case c == '[':
+		case '[':
 			end := bracketEnd(expr, i)
 			if end < 0 {
 				return "", errors.New("unmatched [")
 			}
 			b.WriteString(bracket(expr[i:end]))
 			i = end - 1
-		case d == reBasic:
-			b.WriteString(basic(expr, i, start))
-		case (c == '*' || c == '+' || c == '?') && (start || repeated(expr[:i])):
-			// It repeats nothing, or what is repeated already.
-			continue
 		default:
-			b.WriteByte(c)
+			text := single(expr, i, start, d)
+			if text == "" {
+				continue
+			}
+			b.WriteString(text)
 		}
 		start = c == '^' && start || d == reExtended && (c == '(' || c == '|')
 	}
 	return b.String(), nil
+}
+
+// single is one character of an expression that is neither escaped nor in brackets; empty for one
+// that repeats nothing, or what is repeated already.
+func single(expr string, i int, start bool, d dialect) string {
+	switch {
+	case d == reBasic:
+		return basic(expr, i, start)
+	case strings.IndexByte("*+?", expr[i]) >= 0 && (start || repeated(expr[:i])):
+		return ""
+	}
+	return expr[i : i+1]
 }
 
 // repeated says whether an expression ends in a star, that repeats what may be there or not already.

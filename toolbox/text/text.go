@@ -24,7 +24,7 @@ func Commands() map[string]command.Func {
 		"tee": tee, "seq": seq, "yes": yes, "expr": expr, "clear": clearScreen,
 		"base64": encode64, "sha1sum": checksum, "sha256sum": checksum, "sha512sum": checksum,
 		"md5sum": checksum, "cksum": checksum,
-		"hexdump": hexdump, "xxd": hexdump, "od": od, "diff": diff, "cmp": compare,
+		"hexdump": hexdump, "xxd": xxd, "od": od, "diff": diff, "cmp": compare,
 		"vi": command.Refuse("there is no editor here; write files with cat >FILE, or copy them in with kubectl cp"),
 	}
 }

@@ -26,6 +26,11 @@ func tr(_ context.Context, c *command.Call) int {
 	if err != nil {
 		return c.Usage(err)
 	}
+	return m.run(c)
+}
+
+// run translates standard input.
+func (m *translation) run(c *command.Call) int {
 	out := newOutput(c, nil)
 	out.eager = false
 	buf, last := make([]byte, 32<<10), -1
