@@ -34,13 +34,18 @@ func mappedFiles(mounts []spec.Mount, userns *os.File, ids *UserNS) (*os.File, e
 		return nil, fmt.Errorf("file system %s: cannot map ids: %w", m.Type, errdefs.ErrFailedPrecondition)
 	}
 	f, err := bindSource(spec.Mount{Source: m.Source, MapIDs: true}, userns)
-	if err == nil && slices.Contains(m.Options, "ro") {
-		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-		if err = unix.MountSetattr(int(f.Fd()), "", unix.AT_EMPTY_PATH, &attr); err != nil {
-			f.Close()
-		}
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	attr := unix.MountAttr{Propagation: unix.MS_PRIVATE} // no root may be shared (pivot_root(2))
+	if slices.Contains(m.Options, "ro") {
+		attr.Attr_set = unix.MOUNT_ATTR_RDONLY
+	}
+	if err := unix.MountSetattr(int(f.Fd()), "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("source %s: %w", m.Source, err)
+	}
+	return f, nil
 }
 
 // layers are the directories of an overlay: the lower ones, and the one that

@@ -86,10 +86,22 @@ func TestUserNamespace(t *testing.T) {
 	owner(t, filepath.Join(plain, "file"), firstID, firstID)
 }
 
-// TestUserNamespaceOfAnArtifact runs as another user than root, of a module
-// without files.
+// TestUserNamespaceOfAnArtifact runs as another user than root, of a module whose
+// root is one directory, on a file system whose mounts are shared.
 func TestUserNamespaceOfAnArtifact(t *testing.T) {
 	c := define(t, guestPath, "cat,/proc/self/status", "sleep,1h")
+	root := t.TempDir()
+	if err := errors.Join(
+		unix.Mount(root, root, "", unix.MS_BIND, ""), unix.Mount("", root, "", unix.MS_SHARED, ""),
+	); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(root, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	c.options.Spec.Root = []spec.Mount{{Type: spec.MountBind, Source: root, Options: []string{"rw", "rbind"}}}
 	c.options.Spec.UID, c.options.Spec.GID, c.options.Spec.Groups = 1000, 2000, []uint32{2000}
 	c.inUserNS()
 	c.start()
