@@ -251,3 +251,23 @@ func TestAPodHasTheAddressesOfItsNetwork(t *testing.T) {
 		t.Errorf("network use of a stopped pod: %v, %v", stats, err)
 	}
 }
+
+// TestStopSignalIsSentAndShown: a container ends by the signal it asks for.
+func TestStopSignalIsSentAndShown(t *testing.T) {
+	n := newNode(t)
+	pod := n.pod("signal")
+	podID := n.run(pod)
+	ref := n.publishModule("spin:v1", enginetest.Spin("spinning\n"))
+	config := n.container("c", ref, n.pull(ref))
+	config.StopSignal = runtimeapi.Signal_SIGNAL_SIGUSR1
+	id, err := n.runtime.CreateContainer(t.Context(), podID, config, pod)
+	must(t, err)
+	must(t, n.runtime.StartContainer(t.Context(), id))
+	if s := n.status(id); s.GetStopSignal() != runtimeapi.Signal_SIGNAL_SIGUSR1 {
+		t.Errorf("shown: %s", s.GetStopSignal())
+	}
+	must(t, n.runtime.StopContainer(t.Context(), id, 10))
+	if s := n.status(id); s.GetExitCode() != 128+10 {
+		t.Errorf("ended: %v", s)
+	}
+}

@@ -261,9 +261,9 @@ containers:
 - {name: other, image: 'registry.example/tiny/pause:1.0'}
 `)
 	s.wait("user", lab.Ready)
-	status = statusLines(s.in("exec", "user", "-c", "main", "--", "/probe.wasm", "cat", "/proc/self/status"))
+	status = statusLines(s.kubectl("exec", "--namespace", s.name, "user", "-c", "main", "--", "/probe.wasm", "cat", "/proc/self/status"))
 	equal(t, "user of a command", status["Uid"], "1000 1000 1000 1000")
-	s.in("exec", "user", "-c", "main", "--", "/probe.wasm", "write", "/tmp/file", "x")
+	s.kubectl("exec", "--namespace", s.name, "user", "-c", "main", "--", "/probe.wasm", "write", "/tmp/file", "x")
 	s.pod("beyond", `
 hostUsers: false
 containers: [{name: main, image: 'registry.example/probe:1.0', args: [out, never], securityContext: {runAsUser: 100000}}]
