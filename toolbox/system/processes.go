@@ -163,7 +163,8 @@ func top(ctx context.Context, c *command.Call) int {
 	}
 	terminal := command.IsTerminal(c.Stdout)
 	if !terminal && !o.Has("b") {
-		<-ctx.Done()
+		for command.Sleep(ctx, time.Hour) { // Go takes waiting for nothing but ctx for a deadlock
+		}
 		return 143
 	}
 	for i := 1; ; i++ {
