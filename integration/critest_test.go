@@ -3,6 +3,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -41,9 +42,13 @@ func TestCritest(t *testing.T) {
 // critest runs the suite and returns what became of its specs.
 func (n *node) critest(program string) []critest.Spec {
 	n.t.Helper()
-	endpoint, file := "unix://"+n.socket(), filepath.Join(n.dir, "report.json")
-	// It looks for ginkgo in PATH.
-	out, failed := cluster.Command(n.ctx, "env", "PATH="+cluster.PartsDir()+":"+os.Getenv("PATH"), program,
+	endpoint, file, tmp := "unix://"+n.socket(), filepath.Join(n.dir, "report.json"), filepath.Join(n.dir, "tmp")
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		n.t.Fatal(err)
+	}
+	defer n.unmount(tmp)
+	// It looks for ginkgo in PATH, and leaves files behind, and shared memory.
+	out, failed := cluster.Command(n.ctx, "unshare", "--ipc", "env", "TMPDIR="+tmp, "PATH="+cluster.PartsDir()+":"+os.Getenv("PATH"), program,
 		"-runtime-endpoint", endpoint, "-image-endpoint", endpoint, "-runtime-handler", "wasm",
 		"-parallel", strconv.Itoa(critestProcesses), "-ginkgo.no-color", "-ginkgo.json-report", file)
 	report, err := os.Open(file)
@@ -56,4 +61,16 @@ func (n *node) critest(program string) []critest.Spec {
 		n.t.Fatalf("critest: %v, %v\n%s", failed, err, tail(out.Stdout+out.Stderr, 16<<10))
 	}
 	return specs
+}
+
+// unmount takes back what specs that failed have left mounted below a folder.
+func (n *node) unmount(dir string) {
+	n.t.Helper()
+	for line := range strings.Lines(readFile(n.t, fmt.Sprintf("/proc/%d/mountinfo", n.daemon.Process.Pid))) {
+		if point := strings.Fields(line)[4]; strings.HasPrefix(point, dir+"/") {
+			if _, err := cluster.Command(n.ctx, "umount", point); err != nil {
+				n.t.Error(err)
+			}
+		}
+	}
 }

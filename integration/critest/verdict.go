@@ -10,7 +10,7 @@ import (
 
 // Counts are how many specs there are of each kind.
 type Counts struct {
-	Specs                   int
+	Specs                   int // of the suite, without its benchmarks
 	Passed                  int
 	Failed                  int // and are listed
 	Skipped                 int // by themselves, and are listed
