@@ -18,25 +18,41 @@ func Stdin() *Input {
 
 // Output is a standard stream that is written. Where nobody reads it any more the command that
 // writes ends, as with a Pipe.
-type Output struct{ fd int }
+type Output struct{ file *os.File }
 
-// Stdout and Stderr are the program's.
-var Stdout, Stderr = Output{1}, Output{2}
+// Stdout is the program's standard output.
+var Stdout = Output{os.Stdout}
 
-// Write writes all of b.
+// Stderr is the program's standard error.
+var Stderr = Output{os.Stderr}
+
+// Write writes all of b. While it waits for room, other commands run: Go makes the standard streams
+// non-blocking under WASI.
 func (o Output) Write(b []byte) (n int, err error) {
-	for n < len(b) {
-		k, err := syscall.Write(o.fd, b[n:])
-		n += max(k, 0)
-		switch {
-		case errors.Is(err, syscall.EPIPE):
-			BreakPipe()
-		case err != nil && !errors.Is(err, syscall.EINTR):
-			return n, err
-		}
+	conn, err := o.file.SyscallConn()
+	if err != nil {
+		return 0, err
 	}
-	return n, nil
+	var failed error
+	err = conn.Write(func(fd uintptr) (done bool) {
+		for n < len(b) {
+			k, err := syscall.Write(int(fd), b[n:])
+			n += max(k, 0)
+			switch {
+			case errors.Is(err, syscall.EAGAIN):
+				return false
+			case err != nil && !errors.Is(err, syscall.EINTR):
+				failed = err
+				return true
+			}
+		}
+		return true
+	})
+	if errors.Is(failed, syscall.EPIPE) {
+		BreakPipe()
+	}
+	return n, errors.Join(failed, err)
 }
 
 // Terminal says whether it is one.
-func (o Output) Terminal() bool { return isTerminal(uintptr(o.fd)) }
+func (o Output) Terminal() bool { return controls(o.file) }

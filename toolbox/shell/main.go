@@ -98,8 +98,10 @@ func (s *shell) readCommands(ctx context.Context, in *front) {
 		if in.end() {
 			text.Reset()
 			s.status = interrupted
-			printTo(s.stderr(), "\n")
-			continue
+			if err != nil { // else a line came whole behind the interrupt
+				printTo(s.stderr(), "\n")
+				continue
+			}
 		}
 		text.WriteString(line)
 		if text.Len() == 0 && err != nil {
