@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime"
 )
 
 // imageService answers the RPCs on images. The node has one store of images,
@@ -19,6 +21,7 @@ type imageService struct {
 
 	handlers handlers
 	images   *imageservice.Service
+	runtime  *runtime.Controller
 }
 
 // PullImage fetches an image and answers its id, under which every other RPC
@@ -54,7 +57,11 @@ func (s *imageService) ImageStatus(ctx context.Context, r *runtimeapi.ImageStatu
 	}
 	resp := &runtimeapi.ImageStatusResponse{Image: imageItem(image)}
 	if r.GetVerbose() {
-		resp.Info, err = verboseInfo(imageInfo(image))
+		info := imageInfo(image)
+		if info.Program, err = s.runtime.Describe(ctx, image); err != nil {
+			log.G(ctx).WithError(err).Warn("image's program cannot be described")
+		}
+		resp.Info, err = verboseInfo(info)
 	}
 	return resp, err
 }

@@ -13,6 +13,7 @@ import (
 	crierrors "k8s.io/cri-api/pkg/errors"
 
 	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime"
 )
 
 // requireImage checks that an image is named.
@@ -106,6 +107,7 @@ type artifactInfo struct {
 	Labels     map[string]string    `json:"labels,omitempty"`
 	Volumes    []string             `json:"volumes,omitempty"`
 	Module     *imageservice.Module `json:"module,omitempty"`
+	Program    *runtime.Program     `json:"program,omitempty"`
 }
 
 func imageInfo(i imageservice.Image) artifactInfo {

@@ -59,7 +59,7 @@ func New(o Options) *Server {
 				version: o.Version, driver: o.CgroupDriver, info: o.Info,
 			},
 		},
-		images: &imageService{handlers: h, images: o.Images},
+		images: &imageService{handlers: h, images: o.Images, runtime: o.Runtime},
 	}
 }
 

@@ -64,7 +64,7 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 		return nil, err
 	}
 	options := images.Options(c.Root, c.Image)
-	options.Prepare = compileAtPull(modules)
+	options.Prepare = images.Compile(modules)
 	if n.images, err = imageservice.New(ctx, options); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
 	"github.com/wazelet/wazelet/runtime"
@@ -37,12 +38,12 @@ func TestAPullCompilesWhatTheImageMeans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			images, err := imageservice.New(t.Context(), imageservice.Options{Root: dir, Prepare: compileAtPull(modules)})
+			service, err := imageservice.New(t.Context(), imageservice.Options{Root: dir, Prepare: images.Compile(modules)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer images.Close()
-			if _, err := images.Pull(t.Context(), ref, nil); err != nil {
+			defer service.Close()
+			if _, err := service.Pull(t.Context(), ref, nil); err != nil {
 				t.Error(err)
 			}
 			if got := strings.Count(listing(t, filepath.Join(dir, "modules")), "\n"); got != test.entries {

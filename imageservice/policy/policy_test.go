@@ -183,7 +183,7 @@ func TestLoadKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		keys, err := Rule{Name: "r", Keys: []string{path}}.LoadKeys()
-		if len(keys) != c.keys || (err == nil) != (c.want == "") || err != nil && !(strings.Contains(err.Error(), c.want) && strings.HasPrefix(err.Error(), "key "+path+" of image.policy.rules.r: ")) {
+		if len(keys) != c.keys || (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "key "+path+" of image.policy.rules.r: ")) {
 			t.Errorf("%s: %d keys, %v", name, len(keys), err)
 		}
 	}

@@ -20,6 +20,11 @@ func (c *Cluster) StartRuntime(context.Context) error {
 	return c.startDaemon("wazelet", c.options.Wazelet, "serve", "--config", c.path("wazelet.toml"))
 }
 
+// Wazelet runs the command line of the runtime under test, with its configuration.
+func (c *Cluster) Wazelet(ctx context.Context, args ...string) (Output, error) {
+	return c.Command(ctx, c.options.Wazelet, append([]string{"--config", c.path("wazelet.toml")}, args...)...)
+}
+
 // StopRuntime ends wazelet as a service manager would, with SIGTERM. The pods go
 // on.
 func (c *Cluster) StopRuntime(context.Context) error {

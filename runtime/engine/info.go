@@ -23,6 +23,7 @@ type Info struct {
 	Missing  []Import `json:"missing"` // imports this host does not provide
 	Exports  []string `json:"exports"` // functions
 	Memory   Memory   `json:"memory"`
+	Features []string `json:"features"` // extensions that its toolchain declares, used or not; exceptions if used
 	Platform string   `json:"platform"` // what the compiled code was made for and by
 	Entry    string   `json:"entry"`    // the compiled code's file, below the directory
 }
@@ -120,7 +121,7 @@ func newInfo(o *outline) Info {
 	info := Info{
 		Kind: KindLibrary, Platform: platform(),
 		Imports: slices.Clip(o.imports), Missing: missing(o.imports),
-		Exports: []string{},
+		Exports: []string{}, Features: featuresOf(o),
 	}
 	for _, e := range o.exports {
 		if e.kind != bytecode.ExternFunc {
@@ -140,6 +141,17 @@ func newInfo(o *outline) Info {
 		}
 	}
 	return info
+}
+
+// featuresOf are the extensions of WebAssembly that a module may use.
+func featuresOf(o *outline) []string {
+	const exceptions = "exception-handling"
+	list := append([]string{}, o.declared...)
+	if o.exceptions && !slices.Contains(list, exceptions) {
+		list = append(list, exceptions)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // functions returns the names a host module provides, sorted.

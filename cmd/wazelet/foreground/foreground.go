@@ -75,7 +75,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 	}
 	defer program.close()
 	modules, err := runtime.NewModules(runtime.ModulesOptions{
-		Dir: filepath.Join(o.Store, "modules"), WorkerPath: o.WorkerPath, Rootless: rootless(),
+		Dir: filepath.Join(o.Store, "modules"), WorkerPath: o.WorkerPath, Rootless: Rootless(),
 		Memory: int64(o.Config.Compiler.Memory), Timeout: time.Duration(o.Config.Compiler.Timeout),
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 func newSpec(id string, o Options) spec.Container {
 	c := spec.Container{
 		ID: id, Hostname: hostname, Cwd: o.WorkDir,
-		Foreground: true, Rootless: rootless(), NoDirs: o.NoDirs, Listeners: o.Listen,
+		Foreground: true, Rootless: Rootless(), NoDirs: o.NoDirs, Listeners: o.Listen,
 	}
 	if !o.NoDirs {
 		c.Mounts = resolverFiles(o.Dirs)

@@ -21,9 +21,9 @@ import (
 // should run again inside [UserNamespace].
 func NeedsUserNamespace() bool { return os.Geteuid() != 0 }
 
-// rootless reports whether root is but one mapped user: then ids cannot be
+// Rootless reports whether root is but one mapped user: then ids cannot be
 // changed and groups not be set, user_namespaces(7).
-func rootless() bool {
+func Rootless() bool {
 	setgroups, err := os.ReadFile("/proc/self/setgroups")
 	return err == nil && strings.TrimSpace(string(setgroups)) == "deny"
 }
