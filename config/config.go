@@ -191,6 +191,9 @@ type Compiler struct {
 
 	// Modules that are compiled at the same time.
 	Parallelism int `toml:"parallelism"`
+
+	// Room for compiled modules. Beyond it, those go that were not used the longest; they are compiled again when a container needs them.
+	Cache ByteSize `toml:"cache"`
 }
 
 // Handler is one table of handlers.

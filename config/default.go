@@ -34,6 +34,7 @@ func Default() Config {
 			Memory:      2 << 30,
 			Timeout:     Duration(5 * time.Minute),
 			Parallelism: 1,
+			Cache:       10 << 30,
 		},
 		Handlers: map[string]Handler{"wasm": {Kind: "wasm"}},
 	}

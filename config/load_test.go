@@ -44,7 +44,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			}}},
 		Device:   Device{CDIDirs: []string{"/srv/cdi"}},
 		Worker:   Worker{Path: "/opt/wazelet-worker"},
-		Compiler: Compiler{Memory: 512 << 20, Timeout: Duration(time.Hour), Parallelism: 2},
+		Compiler: Compiler{Memory: 512 << 20, Timeout: Duration(time.Hour), Parallelism: 2, Cache: 1 << 30},
 		Handlers: map[string]Handler{"first": {Kind: "wasm"}, "second": {Kind: "wasm"}},
 	}
 	if !reflect.DeepEqual(c, want) {

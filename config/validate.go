@@ -194,6 +194,8 @@ func (v *validator) compiler(c Compiler) {
 	v.when(c.Memory < minCompilerMemory, "compiler.memory", "%q is less than %q, which no module can be compiled in", given, least)
 	v.patience("compiler.timeout", c.Timeout)
 	v.between("compiler.parallelism", c.Parallelism, 1, maxParallel)
+	room, _ := c.Cache.MarshalText()
+	v.when(c.Cache < minCompilerMemory, "compiler.cache", "%q is less than %q, which one large module takes", room, least)
 }
 
 func (v *validator) handlers(handlers map[string]Handler, fallback string) {

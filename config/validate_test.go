@@ -70,6 +70,7 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Compiler.Memory = 1000 }, `compiler.memory: "1kB" is less than "64MiB", which no module can be compiled in`},
 		{func(c *Config) { c.Compiler.Timeout = Duration(time.Millisecond) }, `compiler.timeout: "1ms" is less than a second; a duration is written with its unit, such as "5m"`},
 		{func(c *Config) { c.Compiler.Parallelism = -1 }, `compiler.parallelism: -1 is not between 1 and 1024`},
+		{func(c *Config) { c.Compiler.Cache = 1000 }, `compiler.cache: "1kB" is less than "64MiB", which one large module takes`},
 		{func(c *Config) { c.Handlers["A"] = Handler{Kind: "wasm"} }, `handlers.A: "A" cannot be a handler's name: lower-case letters, digits and '-' (at most 63)`},
 		{func(c *Config) { c.Handlers["a"] = Handler{} }, `handlers.a.kind: "" is not one of wasm`},
 		{func(c *Config) { c.DefaultHandler = "runc" }, `default_handler: "runc" is not one of the handlers: wasm`},

@@ -42,7 +42,10 @@ type Image struct {
 	Volumes              []string // sorted
 
 	Module *Module // of an image of kind KindModule
-	Pinned bool    // the kubelet's image collection must not remove it
+	// Program is the digest of the module that runs when nobody says otherwise, as Options.Prepare has found it; "" when
+	// there is none.
+	Program digest.Digest
+	Pinned  bool // the kubelet's image collection must not remove it
 
 	chain digest.Digest // chain id of all layers; "" for an image without files
 }

@@ -75,7 +75,10 @@ func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (
 		return Image{}, s.ended(ctx, session, err)
 	}
 	if s.opts.Prepare != nil {
-		err := observe.Do(held, observe.StepPrepare, func(ctx context.Context) error { return s.opts.Prepare(ctx, s, pulled.image) })
+		err := observe.Do(held, observe.StepPrepare, func(ctx context.Context) (err error) {
+			pulled.image.Program, err = s.opts.Prepare(ctx, s, pulled.image)
+			return err
+		})
 		if err != nil {
 			return Image{}, s.ended(ctx, session, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/containerd/log"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/wazelet/wazelet/imageservice/content"
@@ -15,8 +16,9 @@ import (
 // Labels of the names an image has in the content store. Every image has a name that is its id, whose target is the
 // manifest; tags and digests are further names, whose target may be an index.
 const (
-	labelID     = "wazelet.dev/image-id"    // id of the image a name belongs to
-	labelModule = "wazelet.dev/module-name" // on the id: file name of a module
+	labelID      = "wazelet.dev/image-id"    // id of the image a name belongs to
+	labelModule  = "wazelet.dev/module-name" // on the id: file name of a module
+	labelProgram = "wazelet.dev/program"     // on the id: digest of what it runs
 )
 
 // record gives a pulled image its names, in the store and in the index. Names that belonged to another image move;
@@ -26,6 +28,9 @@ func (s *Service) record(ctx context.Context, pulled *pulled) error {
 	own := map[string]string{labelID: image.ID}
 	if image.Module != nil {
 		own[labelModule] = image.Module.Name
+	}
+	if image.Program != "" {
+		own[labelProgram] = image.Program.String()
 	}
 	names := []content.Name{{Name: image.ID, Target: plain(pulled.manifest), Labels: own}}
 	for _, name := range pulled.names {
@@ -96,6 +101,7 @@ func (s *Service) loadImage(ctx context.Context, id string, names []content.Name
 	if image.Module != nil {
 		image.Module.Name = names[i].Labels[labelModule]
 	}
+	image.Program = digest.Digest(names[i].Labels[labelProgram])
 	for _, blob := range stored.blobs {
 		if err := s.content.Check(ctx, blob); err != nil {
 			return Image{}, err

@@ -21,6 +21,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/log"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/wazelet/wazelet/imageservice/content"
 	"github.com/wazelet/wazelet/imageservice/policy"
@@ -41,8 +42,10 @@ type Options struct {
 	Policy                 policy.Policy // which images are taken
 
 	// Prepare runs at the end of each pull, before the image gets its names: what fails here fails the pull. It is
-	// called again when a present image is pulled.
-	Prepare func(ctx context.Context, s *Service, image Image) error
+	// called again when a present image is pulled, and returns the image's program.
+	Prepare func(ctx context.Context, s *Service, image Image) (program digest.Digest, err error)
+	// Removed is told of programs that no image has any more.
+	Removed func(ctx context.Context, program digest.Digest)
 }
 
 // defaultDownloads is MaxConcurrentDownloads when the options do not say.
@@ -149,6 +152,9 @@ func (s *Service) Remove(ctx context.Context, ref string) error {
 		return about(ref, err)
 	}
 	log.G(ctx).WithField("image_ref", ref).WithField("image_id", image.ID).Info("image removed")
+	if s.opts.Removed != nil && image.Program != "" && !s.index.runs(image.Program) {
+		s.opts.Removed(ctx, image.Program)
+	}
 	if err := s.content.Collect(ctx); err != nil {
 		return about(ref, err)
 	}

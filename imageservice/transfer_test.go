@@ -21,6 +21,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
 )
 
 // gate holds back requests for blobs until it is opened.
@@ -51,7 +52,7 @@ func TestConcurrentPullsShareOneTransfer(t *testing.T) {
 	g := newGate(t, h)
 	var prepared atomic.Int32
 	s := newService(t, func(o *Options) {
-		o.Prepare = func(context.Context, *Service, Image) error { prepared.Add(1); return nil }
+		o.Prepare = func(context.Context, *Service, Image) (digest.Digest, error) { prepared.Add(1); return "", nil }
 	})
 	const callers = 8
 	ids := make(chan string, callers)
@@ -481,7 +482,7 @@ func TestFailedPrepareFailsThePull(t *testing.T) {
 	h.push(t, "mod:1", moduleArtifact(t, wasm))
 	cause := errors.New("import a.b is not known")
 	s := newService(t, func(o *Options) {
-		o.Prepare = func(ctx context.Context, s *Service, image Image) error {
+		o.Prepare = func(ctx context.Context, s *Service, image Image) (digest.Digest, error) {
 			open := func() (*os.File, error) { return s.OpenModule(ctx, image) }
 			if image.Kind == KindFiles {
 				open = func() (*os.File, error) {
@@ -492,9 +493,9 @@ func TestFailedPrepareFailsThePull(t *testing.T) {
 			f, err := open()
 			if err != nil {
 				t.Errorf("the image cannot be read while it is prepared: %v", err)
-				return err
+				return "", err
 			}
-			return errors.Join(f.Close(), cause)
+			return "", errors.Join(f.Close(), cause)
 		}
 	})
 	for _, ref := range []string{"app:1", "mod:1"} {

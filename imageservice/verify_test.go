@@ -87,7 +87,7 @@ func TestSignatures(t *testing.T) {
 	prepared := 0
 	s := newService(t, func(o *Options) {
 		o.Policy = policy.Policy{Default: policy.Nothing, Rules: []policy.Rule{{Name: "hub", Scopes: []string{h.host}, Accept: policy.Signed, Keys: []string{owner.file}}}}
-		o.Prepare = func(context.Context, *Service, Image) error { prepared++; return nil }
+		o.Prepare = func(context.Context, *Service, Image) (digest.Digest, error) { prepared++; return "", nil }
 	})
 	for repository, want := range map[string]string{
 		"strange":  "none of its signatures counts, of 1 (image.policy.rules.hub): a signature is by none of the keys",

@@ -70,6 +70,7 @@ type daemon struct {
 	sandboxes  *sandbox.Controller
 	images     *imageservice.Service
 	containers *runtime.Controller
+	modules    *runtime.Modules
 }
 
 // newDaemon starts a daemon; everything of it is gone after the test.
@@ -95,7 +96,7 @@ func (d *daemon) open() {
 	d.must(err)
 	pods, err := network.New(network.Options{BinDirs: []string{d.root}, ConfDir: d.root, CacheDir: filepath.Join(d.root, "cni")})
 	d.must(err)
-	modules, err := runtime.NewModules(runtime.ModulesOptions{Dir: filepath.Join(d.root, "modules"), WorkerPath: workerPath, Cgroups: cgroups})
+	d.modules, err = runtime.NewModules(runtime.ModulesOptions{Dir: filepath.Join(d.root, "modules"), WorkerPath: workerPath, Cgroups: cgroups})
 	d.must(err)
 	d.sandboxes, err = sandbox.New(sandbox.Options{Root: d.root, State: d.state, Network: pods, Cgroups: cgroups})
 	d.must(err)
@@ -103,7 +104,7 @@ func (d *daemon) open() {
 	d.must(err)
 	d.containers, err = runtime.New(runtime.Options{
 		Root: d.root, State: d.state, WorkerPath: workerPath,
-		Sandboxes: d.sandboxes, Images: d.images, Cgroups: cgroups, Modules: modules,
+		Sandboxes: d.sandboxes, Images: d.images, Cgroups: cgroups, Modules: d.modules,
 	})
 	d.must(err)
 	d.must(d.sandboxes.Recover(ctx))

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -54,6 +56,9 @@ type ModulesOptions struct {
 	Memory   int64
 	Timeout  time.Duration
 	Parallel int64
+	// Size is how many bytes the cache may hold before Collect removes what was
+	// not used the longest; 0 is no bound.
+	Size int64
 }
 
 // Modules is the cache of compiled modules: native code made by the confined
@@ -63,6 +68,11 @@ type Modules struct {
 	options ModulesOptions
 	flight  singleflight.Group
 	slots   *semaphore.Weighted
+
+	compiles atomic.Int64 // compilers that were started
+
+	mu       sync.Mutex      // held while entries are verified or removed
+	verified map[string]bool // entries that were, by key
 }
 
 // Compiled is one entry of the cache. The caller closes Dir.
@@ -97,7 +107,7 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 			log.L.WithError(err).Warn("an unfinished compile stays until the next start")
 		}
 	}
-	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel)}, nil
+	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), verified: map[string]bool{}}, nil
 }
 
 // Ensure returns the compiled form of a module, compiling it if need be.
@@ -110,7 +120,7 @@ func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error
 		return nil, err
 	}
 	key := engine.Key(digest)
-	if entry, err := m.open(key, digest); err == nil || !errdefs.IsNotFound(err) {
+	if entry, err := m.open(ctx, key, digest); err == nil || !errdefs.IsNotFound(err) {
 		if err == nil {
 			observe.ModuleCache(observe.CacheHit)
 		} else if errdefs.IsInvalidArgument(err) {
@@ -141,7 +151,7 @@ func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return m.open(key, digest)
+		return m.open(ctx, key, digest)
 	case <-ctx.Done():
 		go func() { <-done; release() }()
 		return nil, fmt.Errorf("module %s: compile: %w", digest, context.Cause(ctx))
@@ -152,22 +162,17 @@ func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error
 // compiles anew.
 func (m *Modules) quarantine(ctx context.Context, digest string) error {
 	log.G(ctx).WithField("module", digest).Warn("compiled module did not load and is rebuilt")
-	key := engine.Key(digest)
-	aside, err := os.MkdirTemp(m.options.Dir, unfinished)
-	if err != nil {
-		return fmt.Errorf("module cache: %w", err)
-	}
-	if err := os.Rename(filepath.Join(m.options.Dir, key), filepath.Join(aside, key)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return errors.Join(fmt.Errorf("module cache: %w", err), os.RemoveAll(aside))
-	}
-	return os.RemoveAll(aside)
+	return m.Forget(digest)
 }
 
 // open returns a cached entry, the refusal remembered for it, or ErrNotFound.
-func (m *Modules) open(key, digest string) (*Compiled, error) {
+func (m *Modules) open(ctx context.Context, key, digest string) (*Compiled, error) {
+	if err := m.admit(ctx, key, digest); err != nil {
+		return nil, err
+	}
 	dir, err := os.Open(filepath.Join(m.options.Dir, key))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("module %s: not compiled: %w", digest, errdefs.ErrNotFound)
+		return nil, notCompiled(digest)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("module cache: %w", err)
@@ -181,6 +186,7 @@ func (m *Modules) open(key, digest string) (*Compiled, error) {
 		dir.Close()
 		return nil, fmt.Errorf("module cache: %w", err)
 	}
+	m.used(key)
 	return &Compiled{Digest: digest, Info: info, Dir: dir}, nil
 }
 
@@ -201,15 +207,24 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 	defer func() { err = errors.Join(err, os.RemoveAll(out)) }()
 
 	started := time.Now()
+	m.compiles.Add(1)
 	err = m.runCompiler(ctx, key, digest, module, out)
 	observe.Compile(time.Since(started), compileResult(err))
 	switch {
 	case errdefs.IsInvalidArgument(err):
+		// Nothing of what the compiler may have written is kept, nor is the
+		// folder, which was the compiler's.
+		if failed := errors.Join(os.RemoveAll(out), os.Mkdir(out, 0o700)); failed != nil {
+			return fmt.Errorf("module cache: %w", failed)
+		}
 		if failed := remember(out, err); failed != nil {
 			return fmt.Errorf("module cache: %w", failed)
 		}
 	case err != nil:
 		return fmt.Errorf("module %s: compile: %w", digest, err)
+	}
+	if failed := seal(out, digest); failed != nil {
+		return fmt.Errorf("module cache: %w", failed)
 	}
 	if failed := os.Rename(out, filepath.Join(m.options.Dir, key)); failed != nil && !errors.Is(failed, os.ErrExist) {
 		return fmt.Errorf("module cache: %w", failed)
@@ -269,6 +284,9 @@ func refused(raw []byte) error {
 	}
 	return fmt.Errorf("%s: %w", words, errdefs.ErrInvalidArgument)
 }
+
+// ModuleDigest returns the digest under which a module is cached, "sha256:…".
+func ModuleDigest(module *os.File) (string, error) { return digestOf(module) }
 
 // digestOf reads a module once to name it by its content.
 func digestOf(module *os.File) (string, error) {

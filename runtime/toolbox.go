@@ -71,7 +71,7 @@ func (t *toolbox) open(ctx context.Context) (*Compiled, error) {
 	digest := t.digest
 	t.mu.Unlock()
 	if digest != "" {
-		if compiled, err := t.modules.open(engine.Key(digest), digest); err == nil {
+		if compiled, err := t.modules.open(ctx, engine.Key(digest), digest); err == nil {
 			return compiled, nil
 		}
 	}

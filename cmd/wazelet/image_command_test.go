@@ -107,6 +107,9 @@ func TestImageCommands(t *testing.T) {
 			if removed := u.image(t, "rm", ref); removed.code != 0 {
 				t.Errorf("rm of %s: %+v", format, removed)
 			}
+			if left := listing(t, u.store("modules")); left != "" {
+				t.Errorf("compiled modules without an image: %s", left)
+			}
 		}
 		if got := u.image(t, "rm", "absent"); got.code != exitFailed || !strings.Contains(got.stderr, "not found on this node") {
 			t.Errorf("rm of what is absent: %+v", got)

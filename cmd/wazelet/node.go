@@ -8,10 +8,12 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/containerd/log"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/cmd/version"
@@ -33,7 +35,11 @@ type node struct {
 	containers *runtime.Controller
 	streams    *streaming.Server
 	noUserNS   error // why pods cannot have user namespaces, or nil
+	modules    *runtime.Modules
 	recovered  atomic.Bool
+
+	refreshing sync.WaitGroup
+	stop       context.CancelFunc // of what goes on in the background; nil before recover
 }
 
 // newNode opens every part. Nothing is found again before recover.
@@ -55,16 +61,22 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	modules, err := runtime.NewModules(runtime.ModulesOptions{
 		Dir: filepath.Join(c.Root, "modules"), WorkerPath: worker, Cgroups: cgroups,
 		Memory: int64(c.Compiler.Memory), Timeout: time.Duration(c.Compiler.Timeout), Parallel: int64(c.Compiler.Parallelism),
+		Size: int64(c.Compiler.Cache),
 	})
 	if err != nil {
 		return nil, err
 	}
-	n = &node{}
+	n = &node{modules: modules}
 	if n.sandboxes, err = sandbox.New(sandbox.Options{Root: c.Root, State: c.State, Network: pods, Cgroups: cgroups}); err != nil {
 		return nil, err
 	}
 	options := images.Options(c.Root, c.Image)
-	options.Prepare = images.Compile(modules)
+	options.Removed = images.Forget(modules)
+	compile := images.Compile(modules)
+	options.Prepare = func(ctx context.Context, s *imageservice.Service, image imageservice.Image) (digest.Digest, error) {
+		program, err := compile(ctx, s, image)
+		return program, errors.Join(err, modules.Collect(ctx))
+	}
 	if n.images, err = imageservice.New(ctx, options); err != nil {
 		return nil, err
 	}
@@ -111,6 +123,8 @@ func (n *node) recover(ctx context.Context) error {
 		return err
 	}
 	n.recovered.Store(true)
+	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
+	n.refreshing.Go(func() { images.Refresh(ctx, n.modules, n.images) })
 	return nil
 }
 
@@ -126,6 +140,10 @@ func (n *node) whyNotReady() error {
 func (n *node) close() error { return errors.Join(n.streams.Close(), n.closeDomain()) }
 
 func (n *node) closeDomain() error {
+	if n.stop != nil {
+		n.stop()
+	}
+	n.refreshing.Wait()
 	n.containers.Close()
 	n.sandboxes.Close()
 	return n.images.Close()

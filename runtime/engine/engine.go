@@ -60,6 +60,9 @@ func Key(module string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Platform names what compiled code depends on besides the module.
+func Platform() string { return platform() }
+
 // platform describes what compiled code depends on besides the module.
 func platform() string {
 	return fmt.Sprintf("format %d, %s, %s/%s %s", format, Version(), goruntime.GOOS, goruntime.GOARCH, cpuFeatures())

@@ -8,36 +8,73 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 )
 
-// Compile compiles the module that an image means, so that no start has
-// to. An image that means none is not at fault: its pods may name a module by
-// their command, or it runs elsewhere. What is wrong with a module is said when
-// a container is made of it.
-func Compile(modules *runtime.Modules) func(context.Context, *imageservice.Service, imageservice.Image) error {
-	return func(ctx context.Context, service *imageservice.Service, image imageservice.Image) error {
+// Compile compiles the module that an image means, so that no start has to, and
+// returns its digest. An image that means none is not at fault: its pods may name
+// a module by their command, or it runs elsewhere. What is wrong with a module is
+// said when a container is made of it.
+func Compile(modules *runtime.Modules) func(context.Context, *imageservice.Service, imageservice.Image) (digest.Digest, error) {
+	return func(ctx context.Context, service *imageservice.Service, image imageservice.Image) (digest.Digest, error) {
 		program, _, err := runtime.OpenProgram(ctx, service, image)
 		if errdefs.IsNotFound(err) {
-			return nil
+			return "", nil
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		defer program.Close()
 		if wasm, err := runtime.IsWasm(program); err != nil || !wasm {
-			return err
+			return "", err
 		}
 		compiled, err := modules.Ensure(ctx, program)
 		if errdefs.IsInvalidArgument(err) {
 			log.G(ctx).WithError(err).WithField("image_id", image.ID).Info("image has a module that cannot run")
-			return nil
+			refused, err := runtime.ModuleDigest(program) // a refusal is kept like a module
+			return digest.Digest(refused), err
 		}
 		if err != nil {
-			return fmt.Errorf("compile: %w", err)
+			return "", fmt.Errorf("compile: %w", err)
 		}
-		return compiled.Dir.Close()
+		return digest.Digest(compiled.Digest), compiled.Dir.Close()
+	}
+}
+
+// Forget removes the compiled forms of programs that no image has any more.
+func Forget(modules *runtime.Modules) func(context.Context, digest.Digest) {
+	return func(ctx context.Context, program digest.Digest) {
+		if err := modules.Forget(program.String()); err != nil {
+			log.G(ctx).WithError(err).WithField("module", program).Warn("compiled module stays")
+		}
+	}
+}
+
+// Refresh puts the module cache in order, and compiles the programs of images
+// that it lacks, one by one, as after another engine or processor. It ends with
+// the context.
+func Refresh(ctx context.Context, modules *runtime.Modules, service *imageservice.Service) {
+	if err := modules.Collect(ctx); err != nil {
+		log.G(ctx).WithError(err).Warn("module cache")
+	}
+	list, err := service.List(ctx)
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("module cache")
+		return
+	}
+	compile := Compile(modules)
+	for _, image := range list {
+		if ctx.Err() != nil {
+			return
+		}
+		if image.Program == "" || modules.Has(image.Program.String()) {
+			continue
+		}
+		if _, err := compile(ctx, service, image); err != nil && ctx.Err() == nil {
+			log.G(ctx).WithError(err).WithField("image_id", image.ID).Warn("image's module not compiled anew")
+		}
 	}
 }

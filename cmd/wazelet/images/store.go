@@ -75,11 +75,15 @@ func openLocal(ctx context.Context, w Where, root string, lock *daemon.Lock) (l 
 	l.modules, err = runtime.NewModules(runtime.ModulesOptions{
 		Dir: filepath.Join(root, "modules"), WorkerPath: w.WorkerPath, Rootless: w.Rootless,
 		Memory: int64(w.Config.Compiler.Memory), Timeout: time.Duration(w.Config.Compiler.Timeout), Parallel: int64(w.Config.Compiler.Parallelism),
+		Size: int64(w.Config.Compiler.Cache),
 	})
 	if err != nil {
 		return nil, err
 	}
-	o.Prepare = Compile(l.modules)
+	if err := l.modules.Collect(ctx); err != nil {
+		return nil, err
+	}
+	o.Prepare, o.Removed = Compile(l.modules), Forget(l.modules)
 	l.images, err = imageservice.New(ctx, o)
 	return l, err
 }
