@@ -52,3 +52,46 @@ func TestAPullCompilesWhatTheImageMeans(t *testing.T) {
 		})
 	}
 }
+
+// TestAnUpgradeCompilesAnew finds the cache empty, as after another engine's
+// entries were removed, and fills it from the images; what no image runs is left
+// alone.
+func TestAnUpgradeCompilesAnew(t *testing.T) {
+	files, _ := pushed(t, ofFiles(t, tiny.Hello("files"), v1.Config{Entrypoint: []string{"/app"}}))
+	artifact, _ := pushed(t, ofModule(t, tiny.Hello("artifact")))
+	native, _ := pushed(t, ofFiles(t, []byte("\x7fELF and so on"), v1.Config{Entrypoint: []string{"/app"}}))
+	dir := t.TempDir()
+	open := func(cache string) *runtime.Modules {
+		modules, err := runtime.NewModules(runtime.ModulesOptions{Dir: filepath.Join(dir, cache), WorkerPath: workerProgram})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return modules
+	}
+	before := open("before")
+	service, err := imageservice.New(t.Context(), imageservice.Options{Root: dir, Prepare: images.Compile(before), Removed: images.Forget(before)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	for _, ref := range []string{files, artifact, native} {
+		if _, err := service.Pull(t.Context(), ref, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := open("after")
+	for range 2 {
+		images.Refresh(t.Context(), after, service)
+		if n := after.Compiles(); n != 2 {
+			t.Errorf("%d compilers ran, want 2", n)
+		}
+	}
+	for _, ref := range []string{files, artifact} {
+		if err := service.Remove(t.Context(), ref); err != nil {
+			t.Error(err)
+		}
+	}
+	if left := listing(t, filepath.Join(dir, "before")); left != "" {
+		t.Errorf("compiled modules without an image: %s", left)
+	}
+}
