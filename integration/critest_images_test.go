@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"slices"
 	"strings"
 
@@ -87,7 +87,7 @@ func (n *node) critestImages() (digest string) {
 	named(e2eImages+"busybox:1.29-2", "busybox")
 	push(e2eImages+"nginx:1.14-2", webServer("80"))
 	push(e2eImages+"httpd:2.4.39-4", webServer("80"))
-	push(staging+"hostnet-nginx-"+runtime.GOARCH+":latest", webServer("12003"))
+	push(staging+"hostnet-nginx-"+goruntime.GOARCH+":latest", webServer("12003"))
 	push(e2eImages+"nonewprivs:1.3", image.Config{Cmd: []string{"sh", "-c", "echo Effective uid: $(id -u)"}})
 	for _, name := range []string{
 		"test-image-latest:latest", "test-image-tag:test", "test-image-tag:all",
