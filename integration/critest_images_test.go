@@ -9,6 +9,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/wazelet/wazelet/integration/lab/image"
 	"github.com/wazelet/wazelet/toolbox"
@@ -46,11 +47,11 @@ func (n *node) critestProgram(digest string) string {
 
 // toolboxFiles are the files of an image that has what busybox's has: the toolbox,
 // under the name of each of its commands, and some users.
-func (n *node) toolboxFiles() []image.File {
-	n.t.Helper()
+func toolboxFiles(t *testing.T) []image.File {
+	t.Helper()
 	module, err := toolbox.Module()
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	files := []image.File{
 		{Path: "/etc/"}, {Path: "/tmp/", Mode: 0o777}, {Path: "/var/"}, {Path: "/var/run/"}, {Path: "/root/"},
@@ -71,7 +72,7 @@ func (n *node) toolboxFiles() []image.File {
 // one that critest pulls by its digest.
 func (n *node) critestImages() (digest string) {
 	n.t.Helper()
-	base := n.toolboxFiles()
+	base := toolboxFiles(n.t)
 	push := func(ref string, config image.Config, files ...image.File) string {
 		config.Env = []string{"PATH=/bin"}
 		pushed, err := cluster.PushFiles(n.ctx, ref, config, slices.Concat(base, files)...)
