@@ -30,6 +30,10 @@ toolbox: ## Build the toolbox, the Wasm program that bin/wazelet embeds
 	@gzip -9nc .cache/toolbox.wasm >toolbox/module/toolbox.wasm.gz.new
 	@mv toolbox/module/toolbox.wasm.gz.new toolbox/module/toolbox.wasm.gz
 
+toolbox-image: toolbox ## Make an image of the toolbox: bin/toolbox-image.tar, or push it with REF=…
+	@mkdir -p bin
+	@$(GO) run ./integration/lab/cmd/toolboximage $(if $(REF),-push $(REF) $(if $(INSECURE),-insecure),-o bin/toolbox-image.tar)
+
 cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
 	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...

@@ -67,7 +67,7 @@ func (c *Call) Path(path string) string {
 // Open opens a file for reading; "-" is standard input.
 func (c *Call) Open(path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return io.NopCloser(c.Stdin), nil
+		return standardInput{NewInput(c.Stdin)}, nil
 	}
 	f, err := os.Open(c.Path(path))
 	if err != nil {
@@ -78,6 +78,11 @@ func (c *Call) Open(path string) (io.ReadCloser, error) {
 	}
 	return f, nil
 }
+
+// standardInput is not closed by those who read it.
+type standardInput struct{ *Input }
+
+func (standardInput) Close() error { return nil }
 
 // Printf writes to standard output.
 func (c *Call) Printf(format string, args ...any) { fmt.Fprintf(c.Stdout, format, args...) }

@@ -22,8 +22,11 @@ type Input struct {
 
 // NewInput reads a stream.
 func NewInput(r io.Reader) *Input {
-	if in, ok := r.(*Input); ok {
+	switch in := r.(type) {
+	case *Input:
 		return in
+	case standardInput:
+		return in.Input
 	}
 	return &Input{r: bufio.NewReaderSize(r, 4096), File: r}
 }

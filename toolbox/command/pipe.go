@@ -93,8 +93,8 @@ func (w *PipeWriter) Close() error {
 // brokenPipe unwinds a command that writes where nobody reads.
 type brokenPipe struct{}
 
-// brokenPipeCode is the exit code of what SIGPIPE ended.
-const brokenPipeCode = 128 + 13
+// CodeBrokenPipe is the exit code of what SIGPIPE ended.
+const CodeBrokenPipe = 128 + 13
 
 // BreakPipe ends the command that calls it as SIGPIPE does.
 func BreakPipe() { panic(brokenPipe{}) }
@@ -106,7 +106,7 @@ func Guard(do func() int) (code int) {
 		switch cause := recover(); cause {
 		case nil:
 		case brokenPipe{}:
-			code = brokenPipeCode
+			code = CodeBrokenPipe
 		default:
 			panic(cause)
 		}

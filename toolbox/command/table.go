@@ -123,6 +123,9 @@ func (t *Table) resolve(c *Call, argv []string) (name string, args []string, err
 	if len(interpreter) == 0 {
 		return path.Base(argv[0]), argv[1:], nil
 	}
+	if strings.Contains(argv[0], "/") {
+		file = argv[0] // as it was called: that is its $0
+	}
 	return interpreter[0], slices.Concat(interpreter[1:], []string{file}, argv[1:]), nil
 }
 

@@ -137,6 +137,9 @@ func (s *shell) stmts(ctx context.Context, list []*syntax.Stmt) {
 
 // finish runs the trap of the exit, and returns the exit code.
 func (s *shell) finish(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return cancelled
+	}
 	action, trapped := s.traps["EXIT"]
 	if !trapped {
 		return s.status

@@ -8,6 +8,8 @@ import (
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/wazelet/wazelet/toolbox/command"
 )
 
 // simple runs a simple command: assignments, then a function, a builtin or a command. True: it was
@@ -93,7 +95,13 @@ func (s *shell) external(ctx context.Context, args []string) int {
 	if b, ok := builtins[args[0]]; ok {
 		return b(s, ctx, args)
 	}
-	return s.table.Run(ctx, s.call(s.vars), args)
+	code := s.table.Run(ctx, s.call(s.vars), args)
+	if code == command.CodeBrokenPipe && (args[0] == "echo" || args[0] == "printf") {
+		// Elsewhere these are part of the shell, and SIGPIPE ends it with them: so end loops that
+		// write for ever.
+		command.BreakPipe()
+	}
+	return code
 }
 
 // function calls a function: parameters of its own, variables it may declare local.

@@ -77,7 +77,11 @@ func (s *shell) redirectOne(r *syntax.Redirect, cfg *expand.Config) (io.Closer, 
 	}
 	switch r.Op {
 	case syntax.Hdoc, syntax.DashHdoc:
-		text, err := expand.Document(cfg, r.Hdoc)
+		body := r.Hdoc
+		if r.Op == syntax.DashHdoc {
+			body = dedent(body)
+		}
+		text, err := expand.Document(cfg, body)
 		s.fds[fd] = stream{in: command.NewInput(strings.NewReader(text))}
 		return nil, err
 	case syntax.WordHdoc:
@@ -104,6 +108,33 @@ func (s *shell) redirectOne(r *syntax.Redirect, cfg *expand.Config) (io.Closer, 
 		s.fds[fd] = opened
 	}
 	return f, err
+}
+
+// dedent takes the tabs away that lines of a here-document begin with.
+func dedent(body *syntax.Word) *syntax.Word {
+	if body == nil {
+		return nil
+	}
+	dedented, start := &syntax.Word{}, true
+	for _, part := range body.Parts {
+		lit, ok := part.(*syntax.Lit)
+		if !ok {
+			dedented.Parts, start = append(dedented.Parts, part), false
+			continue
+		}
+		copied := *lit
+		var text strings.Builder
+		for line := range strings.SplitAfterSeq(lit.Value, "\n") {
+			if start {
+				line = strings.TrimLeft(line, "\t")
+			}
+			text.WriteString(line)
+			start = strings.HasSuffix(line, "\n") || start && line == ""
+		}
+		copied.Value = text.String()
+		dedented.Parts = append(dedented.Parts, &copied)
+	}
+	return dedented
 }
 
 func descriptor(r *syntax.Redirect) (int, error) {

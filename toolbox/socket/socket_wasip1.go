@@ -239,6 +239,14 @@ func Lookup(_ context.Context, host string) ([]netip.Addr, error) {
 	if host == "" || len(host) > 255 {
 		return nil, ErrNoHost
 	}
+	addrs, err := lookup(host)
+	if err != nil && strings.TrimSuffix(host, ".") == "localhost" { // a container need not have /etc/hosts (RFC 6761)
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
+	}
+	return addrs, err
+}
+
+func lookup(host string) ([]netip.Addr, error) {
 	l, name := newAddrinfo(), []byte(host)
 	escape2 = name
 	errno := sockGetaddrinfo(unsafe.Pointer(&name[0]), int32(len(name)), unsafe.Pointer(&name[0]), 0,
