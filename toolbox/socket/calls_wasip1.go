@@ -150,24 +150,7 @@ func failure(fd int32) error {
 		return syscall.Errno(errno)
 	}
 	if *value != 0 {
-		return kernelError(*value)
+		return syscall.Errno(*value) // one of WASI's
 	}
 	return nil
-}
-
-// kernelError translates the numbers of Linux, which SO_ERROR has, to those of WASI.
-func kernelError(number int32) error {
-	switch number {
-	case 101:
-		return syscall.ENETUNREACH
-	case 104:
-		return syscall.ECONNRESET
-	case 110:
-		return syscall.ETIMEDOUT
-	case 111:
-		return syscall.ECONNREFUSED
-	case 113:
-		return syscall.EHOSTUNREACH
-	}
-	return errors.New("the connection was not made")
 }
