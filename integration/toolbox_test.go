@@ -3,6 +3,8 @@
 package integration_test
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/wazelet/wazelet/integration/guests/tiny"
 	"github.com/wazelet/wazelet/integration/lab"
+	"github.com/wazelet/wazelet/integration/lab/image"
 	"github.com/wazelet/wazelet/runtime/worker/terminal"
 )
 
@@ -127,4 +130,72 @@ func TestInteractiveShell(t *testing.T) {
 	types("exit 5\n")
 	_ = cmd.Wait() // the code tells
 	equal(t, "the shell's code", cmd.ProcessState.ExitCode(), 5)
+}
+
+// toolboxImage is an image of the toolbox, as make toolbox-image makes it.
+const toolboxImage = "registry.example/toolbox:1.0"
+
+func (s *space) pushToolbox() {
+	s.t.Helper()
+	files, err := image.Toolbox()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := cluster.PushFiles(s.ctx, toolboxImage, image.ToolboxConfig(), files...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestTheToolboxIsAnOrdinaryImage runs commands of its image by their names, as busybox's are run.
+func TestTheToolboxIsAnOrdinaryImage(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.pushToolbox()
+	s.pod("script", `
+containers:
+- name: main
+  image: `+toolboxImage+`
+  command: [sh, -c]
+  args:
+  - |
+    for i in $(seq 3); do echo $i; done | tail -n 2
+    hostname
+    cat /etc/resolv.conf | grep -c nameserver
+    touch /tmp/made && ls /tmp
+    nslookup kubernetes.default >/dev/null 2>&1 || echo no DNS here
+    which sh
+    exit 0
+`)
+	equal(t, "output of the script", s.succeeds("script"), "2\n3\nscript\n1\nmade\nno DNS here\n/bin/sh\n")
+	s.pod("web", `
+containers:
+- name: main
+  image: `+toolboxImage+`
+  command: [nginx, -g, daemon off;]
+  ports: [{containerPort: 80}]
+  readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}
+`)
+	pod := s.wait("web", lab.Ready)
+	body, err := get(s.ctx, labClient(t, 1), "http://"+net.JoinHostPort(pod.Status.PodIP, "80")+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the page", body, "It works: the toolbox of Wazelet serves here.\n")
+}
+
+// TestDebug looks into a running pod with an ephemeral container of the toolbox's
+// image, which shares its network.
+func TestDebug(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.pushToolbox()
+	s.serve("web", "")
+	s.kubectl("debug", "--namespace", s.name, "web", "--image", toolboxImage, "--target", "main", "--container", "look", "--quiet",
+		"--", "sh", "-c", "wget -q -O - http://127.0.0.1:8080/from/beside; echo seen > /tmp/f; cat /tmp/f")
+	s.until(func() error {
+		if log := s.logs("web", "--container", "look"); log != "hello from /from/beside\nseen\n" {
+			return fmt.Errorf("log %q", log)
+		}
+		return nil
+	})
 }

@@ -152,10 +152,10 @@ func integer(x string) (int64, error) {
 func (e Evaluator) files(x, op, y string) bool {
 	a, errA := os.Stat(e.Path(x))
 	b, errB := os.Stat(e.Path(y))
-	switch {
-	case op == "-ef":
+	switch op {
+	case "-ef":
 		return errA == nil && errB == nil && os.SameFile(a, b)
-	case op == "-ot":
+	case "-ot":
 		a, b, errA, errB = b, a, errB, errA
 	}
 	return errA == nil && (errB != nil || a.ModTime().After(b.ModTime()))

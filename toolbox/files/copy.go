@@ -73,15 +73,17 @@ func (k *copier) copy(name, from, to string) error {
 	if err != nil {
 		return err
 	}
-	there, terr := os.Lstat(to)
-	if terr == nil {
-		if followed, err := os.Stat(to); err == nil && os.SameFile(info, followed) {
-			return fmt.Errorf("is the same file as %s", to)
-		}
-		if k.noClobber && !there.IsDir() {
-			return nil
-		}
+	if followed, err := os.Stat(to); err == nil && os.SameFile(info, followed) {
+		return fmt.Errorf("is the same file as %s", to)
 	}
+	if there, err := os.Lstat(to); err == nil && k.noClobber && !there.IsDir() {
+		return nil
+	}
+	return k.place(name, from, to, info)
+}
+
+// place makes the copy.
+func (k *copier) place(name, from, to string, info fs.FileInfo) (err error) {
 	switch {
 	case info.IsDir() && !k.recursive:
 		return errors.New("is a directory; -r copies those")

@@ -176,22 +176,23 @@ func link(_ context.Context, c *command.Call) int {
 		if into {
 			name = filepath.Join(name, path.Base(target))
 		}
-		if o.Has("f") {
-			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				code = c.Problem(name, err)
-				continue
-			}
-		}
-		if o.Has("s") {
-			err = os.Symlink(target, name)
-		} else {
-			err = os.Link(c.Path(target), name)
-		}
-		if err != nil {
+		if err := linkOne(c, o, target, name); err != nil {
 			code = c.Problem(name, err)
 		}
 	}
 	return code
+}
+
+func linkOne(c *command.Call, o command.Options, target, name string) error {
+	if o.Has("f") {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if o.Has("s") {
+		return os.Symlink(target, name)
+	}
+	return os.Link(c.Path(target), name)
 }
 
 func truncate(_ context.Context, c *command.Call) int {
@@ -212,7 +213,7 @@ func truncate(_ context.Context, c *command.Call) int {
 		if err == nil {
 			err = errors.Join(f.Truncate(size), f.Close())
 		}
-		if err != nil && !(o.Has("c") && errors.Is(err, fs.ErrNotExist)) {
+		if err != nil && (!o.Has("c") || !errors.Is(err, fs.ErrNotExist)) {
 			code = c.Problem(name, err)
 		}
 	}

@@ -49,13 +49,7 @@ func find(ctx context.Context, c *command.Call) int {
 		f.follow = args[0] == "-L"
 		args = args[1:]
 	}
-	var roots []string
-	for len(args) > 0 && !strings.HasPrefix(args[0], "-") && args[0] != "(" && args[0] != "!" {
-		roots, args = append(roots, args[0]), args[1:]
-	}
-	if len(roots) == 0 {
-		roots = []string{"."}
-	}
+	roots, args := findRoots(args)
 	p := &findParser{f: f, rest: args}
 	test, err := p.or(0)
 	if err == nil && len(p.rest) > 0 {
@@ -79,20 +73,24 @@ func find(ctx context.Context, c *command.Call) int {
 	return f.code
 }
 
+// findRoots takes the places to begin at from the front of the arguments.
+func findRoots(args []string) (roots, rest []string) {
+	for len(args) > 0 && !strings.HasPrefix(args[0], "-") && args[0] != "(" && args[0] != "!" {
+		roots, args = append(roots, args[0]), args[1:]
+	}
+	if len(roots) == 0 {
+		roots = []string{"."}
+	}
+	return roots, args
+}
+
 func (f *finder) print(x found, end string) bool {
 	f.c.Printf("%s%s", x.name, end)
 	return true
 }
 
 func (f *finder) walk(x found, depth int) {
-	look := os.Lstat
-	if f.follow {
-		look = os.Stat
-	}
-	info, err := look(x.path)
-	if err != nil && f.follow {
-		info, err = os.Lstat(x.path)
-	}
+	info, err := f.look(x.path)
 	if err != nil {
 		f.code = f.c.Problem(x.name, err)
 		return
@@ -101,21 +99,36 @@ func (f *finder) walk(x found, depth int) {
 	if depth >= f.min && !f.depth {
 		f.test(x)
 	}
-	if info.IsDir() && depth < f.max && !f.prune && !f.stop && depth < maxTree {
-		entries, err := os.ReadDir(x.path)
-		if err != nil {
-			f.code = f.c.Problem(x.name, err)
-		}
-		for _, e := range entries {
-			if f.stop || f.ctx.Err() != nil {
-				return
-			}
-			f.walk(found{name: strings.TrimSuffix(x.name, "/") + "/" + e.Name(), path: filepath.Join(x.path, e.Name())}, depth+1)
-		}
+	if info.IsDir() && depth < min(f.max, maxTree) && !f.prune && !f.stop {
+		f.below(x, depth)
 	}
 	if depth >= f.min && f.depth && !f.stop {
 		f.test(x)
 	}
+}
+
+// below walks what is in a directory.
+func (f *finder) below(x found, depth int) {
+	entries, err := os.ReadDir(x.path)
+	if err != nil {
+		f.code = f.c.Problem(x.name, err)
+	}
+	for _, e := range entries {
+		if f.stop || f.ctx.Err() != nil {
+			return
+		}
+		f.walk(found{name: strings.TrimSuffix(x.name, "/") + "/" + e.Name(), path: filepath.Join(x.path, e.Name())}, depth+1)
+	}
+}
+
+// look looks at a file: with -L at what a link leads to, where it leads anywhere.
+func (f *finder) look(file string) (fs.FileInfo, error) {
+	if f.follow {
+		if info, err := os.Stat(file); err == nil {
+			return info, nil
+		}
+	}
+	return os.Lstat(file)
 }
 
 // maxTree bounds how deep find goes: with -L, links may lead in circles.
@@ -311,12 +324,13 @@ func nameTest(word, pattern string) (predicate, error) {
 }
 
 // compared reads +N, -N or N, and says how a number compares.
-func compared(text string) (n float64, matches func(float64) bool, err error) {
+func compared(text string) (matches func(float64) bool, err error) {
 	number := strings.TrimLeft(text, "+-")
-	if n, err = strconv.ParseFloat(number, 64); err != nil {
-		return 0, nil, fmt.Errorf("%s: a number is needed", text)
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%s: a number is needed", text)
 	}
-	return n, func(x float64) bool {
+	return func(x float64) bool {
 		switch text[0] {
 		case '+':
 			return x > n
@@ -335,7 +349,7 @@ func sizeTest(text string) (predicate, error) {
 			unit, number = known, text[:len(text)-1]
 		}
 	}
-	_, matches, err := compared(number)
+	matches, err := compared(number)
 	return func(x found) bool {
 		units := float64(int64((float64(x.info.Size()) + unit - 1) / unit))
 		return matches(units)
@@ -347,7 +361,7 @@ func ageTest(word, text string) (predicate, error) {
 	if word == "-mmin" {
 		unit = time.Minute
 	}
-	_, matches, err := compared(text)
+	matches, err := compared(text)
 	now := time.Now()
 	return func(x found) bool { return matches(float64(now.Sub(x.info.ModTime()) / unit)) }, err
 }

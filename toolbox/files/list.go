@@ -40,12 +40,7 @@ func list(_ context.Context, c *command.Call) int {
 	var plain []entry
 	var dirs []string
 	for _, name := range names {
-		info, err := os.Lstat(c.Path(name))
-		if err == nil && info.Mode()&fs.ModeSymlink != 0 && (!o.Has("l") || strings.HasSuffix(name, "/") || o.Has("L")) {
-			if followed, serr := os.Stat(c.Path(name)); serr == nil {
-				info = followed
-			}
-		}
+		info, err := l.named(name)
 		switch {
 		case err != nil:
 			l.code = c.Problem(name, err)
@@ -68,6 +63,17 @@ func list(_ context.Context, c *command.Call) int {
 	return l.code
 }
 
+// named looks at an operand: through a link, unless the link itself is to be shown.
+func (l *lister) named(name string) (fs.FileInfo, error) {
+	info, err := os.Lstat(l.c.Path(name))
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 && (!l.o.Has("l") || strings.HasSuffix(name, "/") || l.o.Has("L")) {
+		if followed, err := os.Stat(l.c.Path(name)); err == nil {
+			return followed, nil
+		}
+	}
+	return info, err
+}
+
 // entry is what one line is about.
 type entry struct {
 	name string
@@ -85,30 +91,14 @@ func (l *lister) directory(name string, titled bool) {
 	if titled {
 		fmt.Fprintf(l.out, "%s:\n", name)
 	}
-	var all []entry
-	if l.o.Has("a") {
-		for _, dot := range []string{".", ".."} {
-			if info, err := os.Lstat(path.Join(dir, dot)); err == nil {
-				all = append(all, entry{dot, path.Join(dir, dot), info})
-			}
-		}
-	}
+	all := l.dots(dir)
 	for _, e := range read {
 		if strings.HasPrefix(e.Name(), ".") && !l.o.Has("a") && !l.o.Has("A") {
 			continue
 		}
-		info, err := e.Info()
-		if err == nil && l.o.Has("L") {
-			info, err = os.Stat(filepath.Join(dir, e.Name()))
+		if one, ok := l.child(name, dir, e); ok {
+			all = append(all, one)
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was removed meanwhile
-		}
-		if err != nil {
-			l.code = l.c.Problem(path.Join(name, e.Name()), err)
-			continue
-		}
-		all = append(all, entry{e.Name(), filepath.Join(dir, e.Name()), info})
 	}
 	if l.o.Has("l") {
 		fmt.Fprintf(l.out, "total %d\n", total(all))
@@ -123,6 +113,28 @@ func (l *lister) directory(name string, titled bool) {
 			l.directory(strings.TrimSuffix(name, "/")+"/"+e.name, true)
 		}
 	}
+}
+
+// dots are a directory itself and the one above it, where -a asks for them.
+func (l *lister) dots(dir string) (all []entry) {
+	for _, dot := range []string{".", ".."} {
+		if info, err := os.Lstat(path.Join(dir, dot)); err == nil && l.o.Has("a") {
+			all = append(all, entry{dot, path.Join(dir, dot), info})
+		}
+	}
+	return all
+}
+
+// child looks at what a directory holds; false: it was removed meanwhile, or cannot be looked at.
+func (l *lister) child(name, dir string, e fs.DirEntry) (entry, bool) {
+	info, err := e.Info()
+	if err == nil && l.o.Has("L") {
+		info, err = os.Stat(filepath.Join(dir, e.Name()))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.code = l.c.Problem(path.Join(name, e.Name()), err)
+	}
+	return entry{e.Name(), filepath.Join(dir, e.Name()), info}, err == nil
 }
 
 // total is what the files take, in kilobytes.
@@ -154,11 +166,11 @@ func (l *lister) entries(all []entry) {
 }
 
 func (l *lister) entry(e entry) {
-	name := e.name
+	name, long := e.name, l.o.Has("l") || l.o.Has("g") || l.o.Has("o") || l.o.Has("n")
 	switch {
 	case e.info.IsDir() && (l.o.Has("F") || l.o.Has("p")):
 		name += "/"
-	case e.info.Mode()&fs.ModeSymlink != 0 && (l.o.Has("l") || l.o.Has("g") || l.o.Has("o") || l.o.Has("n")):
+	case e.info.Mode()&fs.ModeSymlink != 0 && long:
 		if target, err := os.Readlink(e.path); err == nil {
 			name += " -> " + target
 		}
@@ -168,7 +180,7 @@ func (l *lister) entry(e entry) {
 	if l.o.Has("i") {
 		name = fmt.Sprintf("%7d %s", inodeOf(e.info), name)
 	}
-	if !l.o.Has("l") && !l.o.Has("g") && !l.o.Has("o") && !l.o.Has("n") {
+	if !long {
 		fmt.Fprintln(l.out, name)
 		return
 	}

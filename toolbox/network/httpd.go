@@ -93,7 +93,7 @@ func (s *server) listen(o command.Options) ([]socket.Listener, error) {
 func (s *server) serve(ctx context.Context, listeners []socket.Listener) int {
 	done := make(chan error, len(listeners))
 	for _, l := range listeners {
-		stop := context.AfterFunc(ctx, func() { l.Close() })
+		stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // accepting ends
 		defer stop()
 		go func() { done <- s.accept(l) }()
 	}

@@ -45,9 +45,11 @@ func netstat(_ context.Context, c *command.Call) int {
 	if err != nil {
 		return c.Usage(err)
 	}
-	tcp, udp := o.Has("t"), o.Has("u")
-	if !tcp && !udp {
-		tcp, udp = true, true
+	var protocols []string
+	for _, protocol := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		if o.Has(protocol[:1]) || o.Has("t") == o.Has("u") {
+			protocols = append(protocols, protocol)
+		}
 	}
 	which := "w/o servers"
 	if o.Has("l") {
@@ -58,19 +60,11 @@ func netstat(_ context.Context, c *command.Call) int {
 	c.Printf("Active Internet connections (%s)\n%-5s %6s %6s %-23s %-23s %s\n", which,
 		"Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State")
 	code, found := 0, false
-	for _, protocol := range []string{"tcp", "tcp6", "udp", "udp6"} {
-		if strings.HasPrefix(protocol, "tcp") && !tcp || strings.HasPrefix(protocol, "udp") && !udp {
-			continue
-		}
+	for _, protocol := range protocols {
 		err := eachConnection("/proc/net/"+protocol, func(n connection) {
-			if !n.shown(protocol[:3], o) {
-				return
+			if n.shown(protocol[:3], o) {
+				n.print(c, protocol)
 			}
-			state := ""
-			if protocol[:3] == "tcp" || n.state == stateEstablished {
-				state = stateName(n.state)
-			}
-			c.Printf("%-5s %6d %6d %-23s %-23s %s\n", protocol, n.queued, n.sent, shortAddr(n.local), shortAddr(n.remote), state)
 		})
 		switch {
 		case err == nil:
@@ -88,6 +82,14 @@ func netstat(_ context.Context, c *command.Call) int {
 func (n connection) shown(protocol string, o command.Options) bool {
 	listens := n.state == stateListen || protocol == "udp" && n.state == stateUnconnected
 	return o.Has("a") || listens == o.Has("l")
+}
+
+func (n connection) print(c *command.Call, protocol string) {
+	state := ""
+	if protocol[:3] == "tcp" || n.state == stateEstablished {
+		state = stateName(n.state)
+	}
+	c.Printf("%-5s %6d %6d %-23s %-23s %s\n", protocol, n.queued, n.sent, shortAddr(n.local), shortAddr(n.remote), state)
 }
 
 func stateName(state uint64) string {

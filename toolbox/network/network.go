@@ -114,9 +114,8 @@ func ncListen(_ context.Context, c *command.Call, o command.Options, args []stri
 	if err != nil {
 		return c.Errorf("port %d: %s", port, command.Reason(err))
 	}
-	defer l.Close()
 	conn, err := l.Accept()
-	if err != nil {
+	if err = errors.Join(err, l.Close()); err != nil {
 		return c.Errorf("port %d: %s", port, command.Reason(err))
 	}
 	return closing(c, conn, exchange(c, conn, 1<<62))

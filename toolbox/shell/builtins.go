@@ -18,7 +18,7 @@ import (
 )
 
 // builtin is a command that changes the shell itself. args[0] is its name.
-type builtin func(s *shell, ctx context.Context, args []string) int
+type builtin func(ctx context.Context, s *shell, args []string) int
 
 // specials are POSIX's special builtins, builtins the others. Filled in init: they refer to
 // functions that run commands.
@@ -32,9 +32,9 @@ func init() {
 	}
 	builtins = map[string]builtin{
 		"cd": cd, "read": read, "command": commandBuiltin, "type": typeOf, "getopts": getopts,
-		"wait": func(s *shell, ctx context.Context, args []string) int { return s.wait(ctx, args) },
-		"kill": func(s *shell, ctx context.Context, args []string) int { return s.kill(ctx, args) },
-		"jobs": func(s *shell, _ context.Context, _ []string) int { return s.listJobs() },
+		"wait": func(ctx context.Context, s *shell, args []string) int { return s.wait(ctx, args) },
+		"kill": func(ctx context.Context, s *shell, args []string) int { return s.kill(ctx, args) },
+		"jobs": func(_ context.Context, s *shell, _ []string) int { return s.listJobs() },
 		"pwd":  pwd, "hash": succeed, "umask": unavailable, "ulimit": unavailable, "alias": unavailable,
 		"unalias": unavailable, "fg": unavailable, "bg": unavailable, "help": help,
 	}
@@ -51,7 +51,7 @@ func sortedNames[V any](m map[string]V) []string {
 	return names
 }
 
-func succeed(*shell, context.Context, []string) int { return 0 }
+func succeed(context.Context, *shell, []string) int { return 0 }
 
 // reasons say why a builtin that POSIX has is not here.
 var reasons = map[string]string{
@@ -60,11 +60,11 @@ var reasons = map[string]string{
 	"alias": "define a function", "unalias": "there are none", "fg": "there is no job control", "bg": "there is no job control",
 }
 
-func unavailable(s *shell, _ context.Context, args []string) int {
+func unavailable(_ context.Context, s *shell, args []string) int {
 	return s.errorf("%s: %s", args[0], reasons[args[0]])
 }
 
-func help(s *shell, _ context.Context, _ []string) int {
+func help(_ context.Context, s *shell, _ []string) int {
 	printTo(s.stdout(), "builtins: %s\ncommands: %s\n",
 		strings.Join(append(sortedNames(specials), sortedNames(builtins)...), " "), strings.Join(s.table.Names(), " "))
 	return 0
@@ -84,7 +84,7 @@ func (s *shell) number(args []string, otherwise int) (int, bool) {
 	return n, true
 }
 
-func breakLoop(s *shell, _ context.Context, args []string) int {
+func breakLoop(_ context.Context, s *shell, args []string) int {
 	n, ok := s.number(args, 1)
 	if !ok || n == 0 || s.loops == 0 {
 		return boolStatus(ok)
@@ -97,7 +97,7 @@ func breakLoop(s *shell, _ context.Context, args []string) int {
 	return 0
 }
 
-func returnFrom(s *shell, _ context.Context, args []string) int {
+func returnFrom(_ context.Context, s *shell, args []string) int {
 	n, _ := s.number(args, s.status)
 	if s.calls == 0 {
 		return s.errorf("return: only in a function or a sourced file")
@@ -106,19 +106,19 @@ func returnFrom(s *shell, _ context.Context, args []string) int {
 	return n & 0xff
 }
 
-func exit(s *shell, _ context.Context, args []string) int {
+func exit(_ context.Context, s *shell, args []string) int {
 	n, _ := s.number(args, s.status)
 	s.flow = flowExit
 	return n & 0xff
 }
 
-func eval(s *shell, ctx context.Context, args []string) int {
+func eval(ctx context.Context, s *shell, args []string) int {
 	s.evaluate(ctx, strings.Join(args[1:], " "))
 	return s.status
 }
 
 // source1 runs a file in this shell.
-func source1(s *shell, ctx context.Context, args []string) int {
+func source1(ctx context.Context, s *shell, args []string) int {
 	if len(args) < 2 {
 		return s.errorf("%s: which file?", args[0])
 	}
@@ -155,7 +155,7 @@ func (s *shell) onPath(name string) string {
 	return name
 }
 
-func execute(s *shell, ctx context.Context, args []string) int {
+func execute(ctx context.Context, s *shell, args []string) int {
 	if len(args) == 1 {
 		return 0
 	}
@@ -164,7 +164,7 @@ func execute(s *shell, ctx context.Context, args []string) int {
 	return s.external(ctx, args[1:])
 }
 
-func set(s *shell, _ context.Context, args []string) int {
+func set(_ context.Context, s *shell, args []string) int {
 	if len(args) == 1 {
 		vars := s.vars.flat().vars
 		for _, name := range sortedNames(vars) {
@@ -195,7 +195,7 @@ func set(s *shell, _ context.Context, args []string) int {
 	return 0
 }
 
-func shift(s *shell, _ context.Context, args []string) int {
+func shift(_ context.Context, s *shell, args []string) int {
 	n, ok := s.number(args, 1)
 	if !ok || n > len(s.params) {
 		return 1
@@ -205,7 +205,7 @@ func shift(s *shell, _ context.Context, args []string) int {
 }
 
 // trap keeps what is to be run at the exit. Signals may be named, as scripts do; WASI delivers none.
-func trap(s *shell, _ context.Context, args []string) int {
+func trap(_ context.Context, s *shell, args []string) int {
 	args = args[1:]
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
@@ -234,7 +234,7 @@ func trap(s *shell, _ context.Context, args []string) int {
 	return 0
 }
 
-func unset(s *shell, _ context.Context, args []string) int {
+func unset(_ context.Context, s *shell, args []string) int {
 	code, functions := 0, false
 	for i, name := range args[1:] {
 		if i == 0 && (name == "-f" || name == "-v") {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"mvdan.cc/sh/v3/expand"
@@ -20,7 +19,7 @@ import (
 	"github.com/wazelet/wazelet/toolbox/command"
 )
 
-func cd(s *shell, _ context.Context, args []string) int {
+func cd(_ context.Context, s *shell, args []string) int {
 	args = args[1:]
 	for len(args) > 0 && (args[0] == "-P" || args[0] == "-L" || args[0] == "--") {
 		args = args[1:]
@@ -64,7 +63,7 @@ func searchable(dir string) error {
 	return nil
 }
 
-func pwd(s *shell, _ context.Context, args []string) int {
+func pwd(_ context.Context, s *shell, args []string) int {
 	dir := s.dir
 	if len(args) > 1 && args[1] == "-P" {
 		if real, err := filepath.EvalSymlinks(dir); err == nil {
@@ -79,7 +78,7 @@ func pwd(s *shell, _ context.Context, args []string) int {
 const maxLine = 1 << 20
 
 // read reads a line into variables.
-func read(s *shell, _ context.Context, args []string) int {
+func read(_ context.Context, s *shell, args []string) int {
 	o, names, err := command.ParseOptions("+ r p: s n: d: t: a:", args[1:])
 	if err != nil || o.Has("t") || o.Has("a") {
 		if err == nil {
@@ -152,7 +151,7 @@ func readLine(r io.Reader, end byte, raw bool, limit int) (line string, complete
 }
 
 // commandBuiltin runs a command past functions of its name, or says what it is (-v, -V).
-func commandBuiltin(s *shell, ctx context.Context, args []string) int {
+func commandBuiltin(ctx context.Context, s *shell, args []string) int {
 	o, words, err := command.ParseOptions("+ v V p", args[1:])
 	switch {
 	case err != nil:
@@ -178,7 +177,7 @@ func commandBuiltin(s *shell, ctx context.Context, args []string) int {
 	return code
 }
 
-func typeOf(s *shell, _ context.Context, args []string) int {
+func typeOf(_ context.Context, s *shell, args []string) int {
 	code := 0
 	for _, word := range args[1:] {
 		kind, _ := s.kind(word)
@@ -218,75 +217,3 @@ func (s *shell) kind(word string) (kind, text string) {
 
 // declaring are the builtins that the grammar knows.
 var declaring = map[string]bool{"export": true, "readonly": true, "local": true, "declare": true, "typeset": true}
-
-// getopts takes the next option of the parameters, as POSIX describes it.
-func getopts(s *shell, _ context.Context, args []string) int {
-	if len(args) < 3 {
-		s.errorf("getopts: which options, and which variable?")
-		return 2
-	}
-	spec, name, params := args[1], args[2], s.params
-	if len(args) > 3 {
-		params = args[3:]
-	}
-	silent := strings.HasPrefix(spec, ":")
-	at, _ := strconv.Atoi(s.text("OPTIND"))
-	offset, _ := strconv.Atoi(s.text("_OPTOFFSET"))
-	offset = max(offset, 1)
-	if at < 1 || at > len(params) || len(params[at-1]) < 2 || params[at-1][0] != '-' || params[at-1] == "--" {
-		if at >= 1 && at <= len(params) && params[at-1] == "--" {
-			s.assign("OPTIND", strconv.Itoa(at+1))
-		}
-		s.assign(name, "?")
-		return 1
-	}
-	word := params[at-1]
-	offset = min(offset, len(word)-1)
-	letter, rest := word[offset], word[offset+1:]
-	i := strings.IndexByte(strings.TrimPrefix(spec, ":"), letter)
-	takes := i >= 0 && strings.HasPrefix(strings.TrimPrefix(spec, ":")[i+1:], ":")
-	o := getoptsResult{letter: letter, next: at, offset: offset + 1}
-	switch {
-	case i < 0 || letter == ':':
-		o.missing = "illegal option"
-	case takes && rest != "":
-		o.value, rest = rest, ""
-	case takes && at < len(params):
-		o.value, o.next = params[at], at+1
-	case takes:
-		o.missing, o.colon = "option requires an argument", true
-	}
-	if rest == "" {
-		o.next, o.offset = o.next+1, 1
-	}
-	s.setOption(name, o, silent)
-	return 0
-}
-
-type getoptsResult struct {
-	letter       byte
-	value        string
-	missing      string
-	colon        bool
-	next, offset int
-}
-
-func (s *shell) setOption(name string, o getoptsResult, silent bool) {
-	s.assign("OPTIND", strconv.Itoa(o.next))
-	s.assign("_OPTOFFSET", strconv.Itoa(o.offset))
-	switch {
-	case o.missing == "":
-		s.assign(name, string(rune(o.letter)))
-		s.assign("OPTARG", o.value)
-		return
-	case silent && o.colon:
-		s.assign(name, ":")
-	default:
-		s.assign(name, "?")
-	}
-	s.assign("OPTARG", string(rune(o.letter)))
-	if !silent {
-		s.errorf("%s -- %c", o.missing, o.letter)
-		s.assign("OPTARG", "")
-	}
-}

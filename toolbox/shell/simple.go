@@ -34,7 +34,7 @@ func (s *shell) simple(ctx context.Context, cmd *syntax.CallExpr) (keep bool) {
 			return false
 		}
 		s.trace(args)
-		s.status = b(s, ctx, args)
+		s.status = b(ctx, s, args)
 		return args[0] == "exec" && len(args) == 1
 	}
 	outer := s.vars
@@ -90,10 +90,10 @@ func (s *shell) invoke(ctx context.Context, args []string) int {
 // external runs a builtin or a command, whatever functions there are.
 func (s *shell) external(ctx context.Context, args []string) int {
 	if b, ok := specials[args[0]]; ok {
-		return b(s, ctx, args)
+		return b(ctx, s, args)
 	}
 	if b, ok := builtins[args[0]]; ok {
-		return b(s, ctx, args)
+		return b(ctx, s, args)
 	}
 	code := s.table.Run(ctx, s.call(s.vars), args)
 	if code == command.CodeBrokenPipe && (args[0] == "echo" || args[0] == "printf") {
@@ -156,25 +156,33 @@ func (s *shell) declare(ctx context.Context, cmd *syntax.DeclClause) {
 
 // declaration is what a declaring command asks for.
 type declaration struct {
-	variant            string
-	export, unexport   bool
-	readonly, printing bool
-	global, named      bool
+	variant          string
+	export, unexport bool
+	readonly, global bool
+	named            bool
+}
+
+// option takes an option; false: there is none of that letter.
+func (d *declaration) option(letter rune, on bool) bool {
+	switch letter {
+	case 'x':
+		d.export, d.unexport = on, !on
+	case 'n':
+		d.unexport = true
+	case 'r':
+		d.readonly = true
+	case 'g':
+		d.global = true
+	default:
+		return strings.ContainsRune("pai-", letter) // which change nothing here
+	}
+	return d.variant == "export" || letter != 'n'
 }
 
 func (s *shell) declareWord(d *declaration, word string) {
 	if len(word) > 1 && (word[0] == '-' || word[0] == '+') && !d.named {
 		for _, letter := range word[1:] {
-			switch {
-			case letter == 'x' || letter == 'n' && d.variant == "export":
-				d.export, d.unexport = word[0] == '-' && letter == 'x', word[0] == '+' || letter == 'n'
-			case letter == 'r':
-				d.readonly = true
-			case letter == 'p':
-				d.printing = true
-			case letter == 'g':
-				d.global = true
-			case letter != 'a' && letter != 'i' && letter != '-':
+			if !d.option(letter, word[0] == '-') {
 				s.status = s.errorf("%s: -%c is not supported", d.variant, letter)
 			}
 		}

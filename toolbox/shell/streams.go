@@ -186,6 +186,10 @@ func (s *shell) open(op syntax.RedirOperator, name string) (stream, io.Closer, e
 	case "/dev/stderr":
 		return s.fds[2], nil, nil
 	}
+	return s.openFile(op, name)
+}
+
+func (s *shell) openFile(op syntax.RedirOperator, name string) (stream, io.Closer, error) {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	switch op {
 	case syntax.RdrIn:

@@ -133,24 +133,9 @@ func date(_ context.Context, c *command.Call) int {
 	if err != nil {
 		return c.Usage(err)
 	}
-	when := time.Now()
-	if o.Has("u") {
-		when = when.UTC()
-	}
-	if text := o.Value("d", ""); text != "" {
-		if when, err = dates.Parse(text, when); err != nil {
-			return c.Usage(err)
-		}
-	}
-	if file := o.Value("r", ""); file != "" {
-		info, err := os.Stat(c.Path(file))
-		if err != nil {
-			return c.Problem(file, err)
-		}
-		when = info.ModTime()
-	}
-	if o.Has("u") {
-		when = when.UTC()
+	when, err := whenOf(c, o)
+	if err != nil {
+		return c.Usage(err)
 	}
 	format := "%a %b %e %H:%M:%S %Z %Y"
 	switch {
@@ -166,6 +151,27 @@ func date(_ context.Context, c *command.Call) int {
 		return c.Usage(err)
 	}
 	return c.Write(text + "\n")
+}
+
+// whenOf is the time that date tells.
+func whenOf(c *command.Call, o command.Options) (when time.Time, err error) {
+	if when = time.Now(); o.Has("u") {
+		when = when.UTC()
+	}
+	if text := o.Value("d", ""); text != "" {
+		when, err = dates.Parse(text, when)
+	}
+	if file := o.Value("r", ""); file != "" {
+		info, err := os.Stat(c.Path(file))
+		if err != nil {
+			return when, fmt.Errorf("%s: %s", file, command.Reason(err))
+		}
+		when = info.ModTime()
+	}
+	if o.Has("u") {
+		when = when.UTC()
+	}
+	return when, err
 }
 
 // timeCommand runs a command and reports how long it took.
@@ -298,46 +304,4 @@ func xargsWords(r io.Reader, o command.Options) ([]string, error) {
 		}
 	}
 	return words, err
-}
-
-// quotedWords reads words as xargs knows them: apart by blanks, with quotes and backslashes.
-func quotedWords(in *bufio.Reader) (words []string, err error) {
-	var word strings.Builder
-	var quote byte
-	some := false
-	for {
-		b, err := in.ReadByte()
-		if err != nil {
-			if quote != 0 {
-				return nil, fmt.Errorf("unmatched %c", quote)
-			}
-			if some {
-				words = append(words, word.String())
-			}
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return words, err
-		}
-		switch {
-		case quote != 0 && b == quote:
-			quote = 0
-		case quote == 0 && (b == '\'' || b == '"'):
-			quote, some = b, true
-		case quote == 0 && b == '\\':
-			if b, err = in.ReadByte(); err == nil {
-				word.WriteByte(b)
-				some = true
-			}
-		case quote == 0 && (b == ' ' || b == '\t' || b == '\n'):
-			if some {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			some = false
-		default:
-			word.WriteByte(b)
-			some = true
-		}
-	}
 }
