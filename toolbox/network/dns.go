@@ -49,6 +49,7 @@ const (
 	// recursion says in a query that the server is to ask others.
 	recursion = 1 << 8
 	isAnswer  = 1 << 15
+	truncated = 1 << 9
 	codeMask  = 0xf
 	noName    = 3
 	classIN   = 1
@@ -98,13 +99,18 @@ func reverseName(addr netip.Addr) string {
 var (
 	errOther  = errors.New("the answer to another question")
 	errBroken = errors.New("the answer is broken")
+	// errTruncated is an answer that was too long for a datagram.
+	errTruncated = errors.New("the answer is cut short")
 )
 
 // parseAnswer reads the answer to a query. errNoName: the server knows that there is no such name.
-func parseAnswer(message []byte, id uint16) ([]record, error) {
+func parseAnswer(message, query []byte) ([]record, error) {
 	be := binary.BigEndian
-	if len(message) < headerSize || be.Uint16(message) != id || be.Uint16(message[2:])&isAnswer == 0 {
+	if len(message) < headerSize || len(query) < headerSize || be.Uint16(message) != be.Uint16(query) || be.Uint16(message[2:])&isAnswer == 0 {
 		return nil, errOther
+	}
+	if be.Uint16(message[2:])&truncated != 0 {
+		return nil, errTruncated
 	}
 	switch code := be.Uint16(message[2:]) & codeMask; code {
 	case 0:
@@ -196,10 +202,16 @@ func parseName(message []byte, at int) (name string, next int, ok bool) {
 				return "", 0, false
 			}
 			at = (n&0x3f)<<8 | int(message[at+1])
-		case n > maxLabel || at+1+n > len(message) || b.Len()+n+1 > maxName:
+		case n > maxLabel || at+1+n > len(message) || b.Len()+n+1 > 4*maxName:
 			return "", 0, false
 		default:
-			b.Write(message[at+1 : at+1+n])
+			for _, c := range message[at+1 : at+1+n] {
+				if c <= ' ' || c >= 0x7f || c == '.' || c == '\\' {
+					fmt.Fprintf(&b, "\\%03d", c) // it goes to a terminal
+				} else {
+					b.WriteByte(c)
+				}
+			}
 			b.WriteByte('.')
 			at += 1 + n
 		}

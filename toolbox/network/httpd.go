@@ -4,6 +4,7 @@ package network
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/wazelet/wazelet/toolbox/command"
@@ -40,7 +42,8 @@ type server struct {
 var homes = []string{"/var/www/html", "/usr/share/nginx/html", "/usr/local/apache2/htdocs", "/www"}
 
 // httpd serves files over HTTP, in the foreground: -h DIRECTORY, -p [ADDRESS:]PORT. Without -p it
-// serves on the listeners it was handed, or on port 80. As nginx it is the same.
+// serves on the listeners it was handed, or on port 80. Without -h it serves the working directory
+// where it was given -p or -f, as others do, and else, or as nginx, what it finds in one of homes.
 func httpd(ctx context.Context, c *command.Call) int {
 	o, args, err := c.Options("f v p: h: g: c: i u: r: t")
 	if err == nil && len(args) > 0 {
@@ -50,16 +53,8 @@ func httpd(ctx context.Context, c *command.Call) int {
 		return c.Usage(err)
 	}
 	s := &server{c: c, verbose: o.Has("v"), slots: make(chan struct{}, maxClients)}
-	if home := o.Value("h", ""); home != "" {
-		s.home = c.Path(home)
-		if info, err := os.Stat(s.home); err != nil || !info.IsDir() {
-			return c.Problem(home, errors.Join(err, errors.New("not a directory")))
-		}
-	}
-	for _, home := range homes {
-		if info, err := os.Stat(home); s.home == "" && err == nil && info.IsDir() {
-			s.home = home
-		}
+	if s.home, err = homeOf(c, o); err != nil {
+		return c.Problem(o.Value("h", ""), err)
 	}
 	listeners, err := s.listen(o)
 	if err != nil {
@@ -68,9 +63,29 @@ func httpd(ctx context.Context, c *command.Call) int {
 	return s.serve(ctx, listeners)
 }
 
+// homeOf is the directory to serve; empty where there is none.
+func homeOf(c *command.Call, o command.Options) (string, error) {
+	if home := o.Value("h", ""); home != "" {
+		info, err := os.Stat(c.Path(home))
+		if err == nil && !info.IsDir() {
+			err = syscall.ENOTDIR
+		}
+		return c.Path(home), err
+	}
+	if c.Name != "nginx" && (o.Has("p") || o.Has("f")) {
+		return c.Dir, nil
+	}
+	for _, home := range homes {
+		if info, err := os.Stat(home); err == nil && info.IsDir() {
+			return home, nil
+		}
+	}
+	return "", nil
+}
+
 func (s *server) listen(o command.Options) ([]socket.Listener, error) {
 	if !o.Has("p") {
-		if handed := socket.Inherited(s.c.Env); len(handed) > 0 {
+		if handed := socket.Inherited(0); len(handed) > 0 {
 			return handed, nil
 		}
 	}
@@ -82,50 +97,71 @@ func (s *server) listen(o command.Options) ([]socket.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := listen(s.c, host, port)
+	l, err := listen(host, port)
 	if err != nil {
 		return nil, fmt.Errorf("port %d: %s", port, command.Reason(err))
 	}
 	return []socket.Listener{l}, nil
 }
 
-// serve accepts until the listeners are closed, which the context's end does.
+// serve accepts until the context ends, and leaves nothing behind then.
 func (s *server) serve(ctx context.Context, listeners []socket.Listener) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	done := make(chan error, len(listeners))
 	for _, l := range listeners {
-		stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // accepting ends
-		defer stop()
-		go func() { done <- s.accept(l) }()
+		context.AfterFunc(ctx, func() { _ = l.Close() }) // accepting ends
+		go func() { done <- s.accept(ctx, l) }()
 	}
-	var failure error
+	code := 0
 	for range listeners {
-		if err := <-done; err != nil && ctx.Err() == nil {
-			failure = err
+		if err := <-done; err != nil {
+			code = s.c.Errorf("accept: %s", command.Reason(err))
+			cancel() // the others would hide that this one has gone
 		}
 	}
-	if failure != nil {
-		return s.c.Errorf("accept: %s", command.Reason(failure))
+	for range cap(s.slots) { // when all are free, all connections have ended
+		s.slots <- struct{}{}
 	}
-	return 0
+	return code
 }
 
-func (s *server) accept(l socket.Listener) error {
+// retryPause is how long to wait for descriptors.
+const retryPause = 100 * time.Millisecond
+
+func (s *server) accept(ctx context.Context, l socket.Listener) error {
 	for {
-		s.slots <- struct{}{}
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
 		conn, err := l.Accept()
-		if err != nil {
+		if err == nil {
+			go func() {
+				defer func() { <-s.slots }()
+				s.connection(ctx, conn)
+			}()
+			continue
+		}
+		<-s.slots
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, syscall.ECONNABORTED): // it went before it was accepted
+		case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM):
+			command.Sleep(ctx, retryPause)
+		default:
 			return err
 		}
-		go func() {
-			defer func() { <-s.slots }()
-			defer conn.Close()
-			s.connection(conn)
-		}()
 	}
 }
 
 // connection answers requests until the client goes, or has been quiet for too long.
-func (s *server) connection(conn socket.Conn) {
+func (s *server) connection(ctx context.Context, conn socket.Conn) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	in, out := bufio.NewReaderSize(conn, 4096), bufio.NewWriterSize(&patient{conn}, 4096)
 	for {
 		if conn.SetDeadline(time.Now().Add(idleTimeout)) != nil {
@@ -137,12 +173,20 @@ func (s *server) connection(conn socket.Conn) {
 		}
 		status, keep := s.answer(out, r, err)
 		if s.verbose {
-			fmt.Fprintf(s.c.Stderr, "%s %s %s %d\n", remoteOf(conn.Remote()), r.method, r.target, status)
+			s.log("%s %s %s %d\n", remoteOf(conn.Remote()), cmp.Or(r.method, "-"), cmp.Or(r.target, "-"), status)
 		}
 		if out.Flush() != nil || !keep {
 			return
 		}
 	}
+}
+
+// log writes to standard error. Where nobody reads that any more, serving goes on.
+func (s *server) log(format string, args ...any) {
+	command.Guard(func() int {
+		fmt.Fprintf(s.c.Stderr, format, args...)
+		return 0
+	})
 }
 
 // patient renews the deadline with each part that is sent.
@@ -162,39 +206,58 @@ func (p *patient) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// page is what is served where there are no files.
+const page = `<!DOCTYPE html>
+<html><head><title>It works!</title></head>
+<body><h1>It works!</h1><p>The toolbox of Wazelet serves here.</p></body></html>
+`
+
 // answer writes the answer to a request, and says whether another may follow.
 func (s *server) answer(w *bufio.Writer, r request, err error) (status int, keep bool) {
 	var bad *badRequest
 	switch {
 	case errors.As(err, &bad):
-		s.say(w, r, bad.status, bad.Error(), false)
-		return bad.status, false
+		r.keep = false
+		return s.say(w, r, bad.status, bad.Error())
 	case r.method != "GET" && r.method != "HEAD":
-		s.say(w, r, 405, "only GET and HEAD are served here", false)
-		return 405, false
-	case s.home == "":
-		return 200, s.say(w, r, 200, "It works: the toolbox of Wazelet serves here.", r.keep)
+		r.keep = false
+		return s.say(w, r, 405, "only GET and HEAD are served here", "Allow: GET, HEAD")
+	case s.home == "" && (r.path == "/" || r.path == "/index.html"):
+		return s.write(w, r, 200, types[".html"], page)
 	}
 	file, info, err := s.find(r.path)
 	switch {
+	case errors.Is(err, errDirectory):
+		return s.say(w, r, 301, "it is a directory", "Location: "+escapePath(path.Clean(r.path))+"/"+r.query)
 	case errors.Is(err, os.ErrPermission):
-		return 403, s.say(w, r, 403, "forbidden", r.keep)
-	case err != nil && r.path == "/":
-		return 200, s.say(w, r, 200, "It works: there is no index.html here.", r.keep)
+		return s.say(w, r, 403, "forbidden")
 	case err != nil:
-		return 404, s.say(w, r, 404, "not found", r.keep)
+		return s.say(w, r, 404, "not found")
 	}
 	defer file.Close()
 	return 200, s.send(w, r, file, info)
 }
 
-// find opens the file that a path means; a directory means its index.html.
+// errDirectory says that a path without a slash at its end leads to a directory: links of its page
+// would lead elsewhere.
+var errDirectory = errors.New("a directory")
+
+// find opens the file that a path means; a directory means its index.html. No path leads out of the
+// home but through links that lie there.
 func (s *server) find(name string) (*os.File, os.FileInfo, error) {
+	if s.home == "" {
+		return nil, nil, os.ErrNotExist
+	}
 	file := filepath.Join(s.home, filepath.FromSlash(path.Clean("/"+name)))
 	info, err := os.Stat(file)
 	if err == nil && info.IsDir() {
+		if !strings.HasSuffix(name, "/") {
+			return nil, nil, errDirectory
+		}
 		file = filepath.Join(file, "index.html")
 		info, err = os.Stat(file)
+	} else if err == nil && strings.HasSuffix(name, "/") {
+		err = os.ErrNotExist
 	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = os.ErrPermission
@@ -216,32 +279,40 @@ var types = map[string]string{
 
 // phrases are the reasons of the answers given here.
 var phrases = map[int]string{
-	200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-	413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large", 501: "Not Implemented",
-	505: "HTTP Version Not Supported",
+	200: "OK", 301: "Moved Permanently", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
+	405: "Method Not Allowed", 413: "Content Too Large", 414: "URI Too Long",
+	431: "Request Header Fields Too Large", 501: "Not Implemented", 505: "HTTP Version Not Supported",
 }
 
-func head(w *bufio.Writer, r request, status int, kind string, length int64, keep bool) {
-	connection := "close"
-	if keep {
+// head writes the head of an answer; more are further fields.
+func head(w *bufio.Writer, r request, status int, kind string, length int64, more ...string) {
+	connection, version := "close", "1.1"
+	if r.keep {
 		connection = "keep-alive"
 	}
-	version := "1.1"
 	if r.old {
 		version = "1.0"
 	}
-	fmt.Fprintf(w, "HTTP/%s %d %s\r\nDate: %s\r\nServer: wazelet-toolbox\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n",
+	fmt.Fprintf(w, "HTTP/%s %d %s\r\nDate: %s\r\nServer: wazelet-toolbox\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: %s\r\n",
 		version, status, phrases[status], time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"), kind, length, connection)
+	for _, field := range more {
+		fmt.Fprintf(w, "%s\r\n", field)
+	}
+	fmt.Fprint(w, "\r\n")
 }
 
 // say answers with a sentence.
-func (s *server) say(w *bufio.Writer, r request, status int, text string, keep bool) bool {
-	text += "\n"
-	head(w, r, status, "text/plain; charset=utf-8", int64(len(text)), keep)
+func (s *server) say(w *bufio.Writer, r request, status int, text string, more ...string) (int, bool) {
+	return s.write(w, r, status, types[".txt"], text+"\n", more...)
+}
+
+// write answers with a text.
+func (s *server) write(w *bufio.Writer, r request, status int, kind, text string, more ...string) (int, bool) {
+	head(w, r, status, kind, int64(len(text)), more...)
 	if r.method != "HEAD" {
 		_, _ = w.WriteString(text) // the writer keeps the error for Flush
 	}
-	return keep
+	return status, r.keep
 }
 
 // send answers with a file. One that shrinks meanwhile ends the connection: its length was said.
@@ -250,7 +321,7 @@ func (s *server) send(w *bufio.Writer, r request, file *os.File, info os.FileInf
 	if kind == "" {
 		kind = "application/octet-stream"
 	}
-	head(w, r, 200, kind, info.Size(), r.keep)
+	head(w, r, 200, kind, info.Size())
 	if r.method == "HEAD" {
 		return r.keep
 	}

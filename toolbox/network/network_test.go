@@ -16,16 +16,12 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/wazelet/wazelet/toolbox/command"
 	"github.com/wazelet/wazelet/toolbox/socket"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// serve serves a directory; its address is what comes back.
-func serve(t *testing.T, home string) string {
+// serveHere serves a directory; its address is what comes back.
+func serveHere(t *testing.T, home string) string {
 	t.Helper()
 	l, err := socket.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
@@ -51,7 +47,7 @@ func TestFilesAreServed(t *testing.T) {
 	os.Mkdir(filepath.Join(home, "sub dir"), 0o700)
 	os.WriteFile(filepath.Join(home, "sub dir", "a.json"), []byte("{}"), 0o600)
 	os.WriteFile(filepath.Join(filepath.Dir(home), "secret"), []byte("secret"), 0o600)
-	addr := serve(t, home)
+	addr := serveHere(t, home)
 	for _, s := range []struct {
 		method, path string
 		status       int
@@ -84,19 +80,19 @@ func TestFilesAreServed(t *testing.T) {
 }
 
 func TestRequestsOnOneConnection(t *testing.T) {
-	addr := serve(t, "")
+	addr := serveHere(t, "")
 	for _, s := range []struct{ sent, want string }{
-		{"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n", "200 200"},
+		{"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "200 200"},
 		{"GET / HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n", "200"},
-		{"PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "405"},
+		{"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "405"},
 		{"nonsense\r\n\r\n", "400"},
 		{"GET / HTTP/2.0\r\n\r\n", "505"},
-		{"GET /" + strings.Repeat("a", maxTarget+100) + " HTTP/1.1\r\n\r\n", "414"},
+		{"GET /" + strings.Repeat("a", maxTarget+100) + " HTTP/1.1\r\nHost: a\r\n\r\n", "414"},
 		{"GET / HTTP/1.1\r\n" + strings.Repeat("a: b\r\n", maxFields+2) + "\r\n", "431"},
-		{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "400"},
-		{"GET /%zz HTTP/1.1\r\n\r\n", "400"},
-		{"POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n", "413"},
-		{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "501"},
+		{"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "400"},
+		{"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n", "413"},
+		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "501"},
 	} {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -242,7 +238,7 @@ func TestQueriesAndAnswers(t *testing.T) {
 	}
 	head := string(query[:2]) + "\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00" + string(query[12:])
 	records, err := parseAnswer([]byte(head+"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x06\x03www\xc0\x10"+
-		"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\xc0\x00\x02\x01"), 7)
+		"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\xc0\x00\x02\x01"), query)
 	if err != nil || len(records) != 2 || records[0].value != "www.example" || records[1].value != "192.0.2.1" {
 		t.Errorf("%+v, %v", records, err)
 	}
@@ -250,7 +246,7 @@ func TestQueriesAndAnswers(t *testing.T) {
 		head, head + "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x03\x01\x02\x03",
 		string(query[:2]) + "\x81\x80\x00\x00\x00\x01\x00\x00\x00\x00\xc0\x0c", // a name that points at itself
 	} {
-		if _, err := parseAnswer([]byte(broken), 7); err == nil {
+		if _, err := parseAnswer([]byte(broken), query); err == nil {
 			t.Errorf("%q was taken", broken)
 		}
 	}

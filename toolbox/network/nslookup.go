@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/wazelet/wazelet/toolbox/command"
-	"github.com/wazelet/wazelet/toolbox/socket"
 )
 
 // resolver is what /etc/resolv.conf says.
@@ -24,8 +23,13 @@ type resolver struct {
 	ndots   int
 }
 
-// maxResolvConf bounds the file.
-const maxResolvConf = 64 << 10
+// Bounds of the file, as resolvers have them.
+const (
+	maxResolvConf = 64 << 10
+	maxDots       = 15
+	maxSearch     = 32
+	maxServers    = 3
+)
 
 func parseResolvConf(content string) resolver {
 	r := resolver{ndots: 1}
@@ -36,14 +40,16 @@ func parseResolvConf(content string) resolver {
 		}
 		switch fields[0] {
 		case "nameserver":
-			r.servers = append(r.servers, fields[1])
+			if len(r.servers) < maxServers {
+				r.servers = append(r.servers, fields[1])
+			}
 		case "search", "domain":
-			r.search = fields[1:]
+			r.search = fields[1:min(len(fields), maxSearch+1)]
 		case "options":
 			for _, option := range fields[1:] {
-				var n int
-				if _, err := fmt.Sscanf(option, "ndots:%d", &n); err == nil && n >= 0 && n <= 15 {
-					r.ndots = n
+				text, found := strings.CutPrefix(option, "ndots:")
+				if n, err := strconv.ParseUint(text, 10, 31); found && err == nil {
+					r.ndots = min(int(n), maxDots)
 				}
 			}
 		}
@@ -66,18 +72,17 @@ func (r resolver) candidates(name string) []string {
 	return append(searched, name+".")
 }
 
-// Waits for a name server.
-const (
-	dnsTimeout = 5 * time.Second
-	dnsTries   = 2
-)
-
-// nslookup asks a name server for the addresses of a name, or for the name of an address.
+// nslookup asks a name server for the addresses of a name, or for the name of an address: NAME, and
+// maybe SERVER or SERVER:PORT.
 func nslookup(ctx context.Context, c *command.Call) int {
-	o, args, err := c.Options("type: query: debug")
+	o, args, err := command.ParseOptions("type|query|querytype: debug port:", longOptions(c.Args))
 	if err == nil && (len(args) == 0 || len(args) > 2) {
 		err = errors.New("which name? (and at which server?)")
 	}
+	if err != nil {
+		return c.Usage(err)
+	}
+	port, err := parsePort(o.Value("port", "53"))
 	if err != nil {
 		return c.Usage(err)
 	}
@@ -90,7 +95,7 @@ func nslookup(ctx context.Context, c *command.Call) int {
 	if addr, err := netip.ParseAddr(args[0]); err == nil {
 		kinds, names = []uint16{typePTR}, []string{reverseName(addr)}
 	}
-	if kind := o.Value("type", o.Value("query", "")); kind != "" {
+	if kind := o.Value("type", ""); kind != "" {
 		number, known := typeNumbers[strings.ToUpper(kind)]
 		if !known {
 			return c.Usage(fmt.Errorf("-type=%s: not supported", kind))
@@ -99,7 +104,11 @@ func nslookup(ctx context.Context, c *command.Call) int {
 	}
 	var failure error
 	for _, server := range r.servers {
-		if failure = ask(ctx, c, server, names, kinds); failure == nil {
+		at, err := parseServer(server, port)
+		if err != nil {
+			return c.Errorf("%v", err)
+		}
+		if failure = ask(ctx, c, at, names, kinds); failure == nil {
 			return 0
 		}
 		if errors.Is(failure, errNoName) {
@@ -107,6 +116,17 @@ func nslookup(ctx context.Context, c *command.Call) int {
 		}
 	}
 	return c.Errorf("%s: %s", args[0], command.Reason(failure))
+}
+
+// longOptions writes -type=A as --type=A: nslookup has no others.
+func longOptions(args []string) []string {
+	long := slices.Clone(args)
+	for i, arg := range long {
+		if len(arg) > 2 && arg[0] == '-' && arg[1] != '-' {
+			long[i] = "-" + arg
+		}
+	}
+	return long
 }
 
 func readResolver(args []string) (resolver, error) {
@@ -130,10 +150,10 @@ func readResolver(args []string) (resolver, error) {
 	return r, nil
 }
 
-var errNoName = errors.New("no such name")
+var errNoName = errors.New("no such name (NXDOMAIN)")
 
 // ask looks names up at a server until one is known, and writes the answers.
-func ask(ctx context.Context, c *command.Call, server string, names []string, kinds []uint16) error {
+func ask(ctx context.Context, c *command.Call, server nameServer, names []string, kinds []uint16) error {
 	for _, name := range names {
 		var all []record
 		for _, kind := range kinds {
@@ -146,55 +166,11 @@ func ask(ctx context.Context, c *command.Call, server string, names []string, ki
 		if len(all) == 0 {
 			continue
 		}
-		c.Printf("Server:\t\t%s\nAddress:\t%s\n\n", server, withPort(server))
+		c.Printf("Server:\t\t%s\nAddress:\t%s\n\n", server.host, server)
 		for _, one := range all {
 			c.Printf("%s\n", one)
 		}
 		return nil
 	}
 	return errNoName
-}
-
-// withPort is a server's address as nslookup shows it.
-func withPort(server string) string {
-	addr, err := netip.ParseAddr(server)
-	if err != nil {
-		return server + ":53"
-	}
-	return netip.AddrPortFrom(addr, 53).String()
-}
-
-// query asks a server over UDP.
-func query(ctx context.Context, server, name string, kind uint16) ([]record, error) {
-	id := uint16(rand.Uint32()) // a guess to be matched, in a network namespace of one's own
-	message, err := newQuery(id, name, kind)
-	if err != nil {
-		return nil, err
-	}
-	dialing, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
-	conn, err := socket.DialAny(dialing, "udp", server, 53)
-	if err != nil {
-		return nil, fmt.Errorf("server %s: %s", server, command.Reason(err))
-	}
-	defer conn.Close()
-	buf := make([]byte, 64<<10)
-	for range dnsTries {
-		if _, err = conn.Write(message); err == nil {
-			err = conn.SetDeadline(time.Now().Add(dnsTimeout))
-		}
-		for err == nil {
-			var n int
-			if n, err = conn.Read(buf); err != nil {
-				break
-			}
-			if records, aerr := parseAnswer(buf[:n], id); !errors.Is(aerr, errOther) {
-				return records, aerr
-			}
-		}
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errors.New("it does not answer")
-	}
-	return nil, fmt.Errorf("server %s: %s", server, command.Reason(err))
 }

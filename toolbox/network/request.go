@@ -21,8 +21,9 @@ const (
 // request is what a client asks for.
 type request struct {
 	method, target, path string
-	keep                 bool // the client may ask again
-	old                  bool // it speaks HTTP/1.0
+	query                string // with its question mark
+	keep                 bool   // the client may ask again
+	old                  bool   // it speaks HTTP/1.0
 }
 
 // badRequest is a request that is answered with an error.
@@ -61,7 +62,7 @@ func readRequest(in *bufio.Reader) (r request, err error) {
 // first reads the request line.
 func (r *request) first(line string) error {
 	parts := strings.Split(line, " ")
-	if len(parts) != 3 || !isToken(parts[0]) || parts[1] == "" {
+	if len(parts) != 3 || !isToken(parts[0]) || !isVisible(parts[1]) {
 		return &badRequest{400, "not a request of HTTP/1.1"}
 	}
 	r.method, r.target = parts[0], parts[1]
@@ -78,7 +79,9 @@ func (r *request) first(line string) error {
 		_, target, _ = strings.Cut(rest, "/")
 		target = "/" + target
 	}
-	target, _, _ = strings.Cut(target, "?")
+	if i := strings.IndexByte(target, '?'); i >= 0 {
+		target, r.query = target[:i], target[i:]
+	}
 	decoded, ok := unescapePath(target)
 	if !ok || !strings.HasPrefix(decoded, "/") || strings.IndexByte(decoded, 0) >= 0 {
 		return &badRequest{400, "not a path"}
@@ -89,6 +92,9 @@ func (r *request) first(line string) error {
 
 // body takes what a request brings along out of the way. Only little is: nothing here wants it.
 func (r *request) body(in *bufio.Reader, fields map[string]string) error {
+	if _, named := fields["host"]; !named && !r.old {
+		return &badRequest{400, "the Host field is missing"}
+	}
 	connection := strings.ToLower(fields["connection"])
 	if r.old {
 		r.keep = connection == "keep-alive"
@@ -177,6 +183,29 @@ func isToken(text string) bool {
 	return text != ""
 }
 
+// isVisible says whether a text has neither spaces nor control characters.
+func isVisible(text string) bool {
+	for _, c := range []byte(text) {
+		if c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// escapePath is the path as it is written in an address.
+func escapePath(path string) string {
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"#%<>?[\]^{|}`+"`", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // unescapePath decodes %XX.
 func unescapePath(text string) (string, bool) {
 	var b strings.Builder
@@ -196,44 +225,4 @@ func unescapePath(text string) (string, bool) {
 		i += 2
 	}
 	return b.String(), true
-}
-
-// address is the parts of an http URL.
-type address struct {
-	host, target string
-	port         uint16
-}
-
-// parseURL reads an http URL; without a scheme it is one.
-func parseURL(text string) (address, error) {
-	rest, ok := strings.CutPrefix(text, "http://")
-	if !ok {
-		if scheme, _, other := strings.Cut(text, "://"); other {
-			return address{}, fmt.Errorf("%s: %s is not supported, only http", text, scheme)
-		}
-	}
-	rest, _, _ = strings.Cut(rest, "#")
-	host, target := rest, "/"
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		host, target = rest[:i], rest[i:]
-		if target[0] == '?' {
-			target = "/" + target
-		}
-	}
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		return address{}, fmt.Errorf("%s: names and passwords in an address are not supported", text)
-	}
-	a := address{host: host, target: target, port: 80}
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		port, err := parsePort(host[i+1:])
-		if err != nil {
-			return address{}, err
-		}
-		a.host, a.port = host[:i], port
-	}
-	a.host = strings.Trim(a.host, "[]")
-	if a.host == "" || strings.ContainsAny(text, " \t\r\n") || len(text) > maxTarget {
-		return address{}, fmt.Errorf("%.100q: not an address", text)
-	}
-	return a, nil
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +26,7 @@ type fetcher struct {
 	o       command.Options
 	timeout time.Duration
 	verbose bool
+	posted  bool // the request has a body
 }
 
 // wget gets what URLs name: to -O FILE (- is standard output), or to a file of the URL's last name.
@@ -45,45 +45,31 @@ func wget(ctx context.Context, c *command.Call) int {
 	}
 	code := 0
 	for _, url := range urls {
+		f.posted = o.Has("post-data")
 		if err := f.get(ctx, url); err != nil {
-			code = c.Errorf("%s", command.Reason(err))
+			code = c.Errorf("%s", reason(err))
 		}
 	}
 	return code
 }
 
 func (f *fetcher) get(ctx context.Context, url string) error {
-	for range maxRedirects {
+	for range maxRedirects + 1 {
 		a, err := parseURL(url)
 		if err != nil {
 			return err
 		}
-		next, err := f.once(ctx, a, url)
+		next, err := f.once(ctx, a)
 		if err != nil || next == "" {
 			return err
 		}
-		if strings.HasPrefix(next, "/") {
-			next = fmt.Sprintf("http://%s%s", hostOf(a), next)
-		}
-		url = next
+		url = follow(a, next)
 	}
 	return errors.New("redirected too often")
 }
 
-// hostOf is the Host field.
-func hostOf(a address) string {
-	host := a.host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if a.port != 80 {
-		host += ":" + strconv.Itoa(int(a.port))
-	}
-	return host
-}
-
 // once makes one request; next is where the answer sends.
-func (f *fetcher) once(ctx context.Context, a address, url string) (next string, err error) {
+func (f *fetcher) once(ctx context.Context, a address) (next string, err error) {
 	dialing, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	if f.verbose {
@@ -101,18 +87,36 @@ func (f *fetcher) once(ctx context.Context, a address, url string) (next string,
 		return "", err
 	}
 	in := bufio.NewReader(live)
-	status, fields, err := f.readHead(in)
+	r, err := readResponse(in)
+	if f.o.Has("S") {
+		for _, line := range r.lines {
+			fmt.Fprintf(f.c.Stderr, "  %s\n", line)
+		}
+	}
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s: %s", url, command.Reason(err))
-	case status >= 300 && status < 400 && fields["location"] != "":
-		return fields["location"], nil
-	case status < 200 || status >= 300:
-		return "", fmt.Errorf("%s: server returned error: HTTP/1.1 %d", url, status)
+		return "", fmt.Errorf("%s: %s", hostOf(a), reason(err))
+	case r.status >= 300 && r.status < 400 && r.fields["location"] != "":
+		f.posted = f.posted && (r.status == 307 || r.status == 308)
+		return r.fields["location"], nil
+	case r.status >= 300:
+		return "", fmt.Errorf("server returned error: %s", r.lines[0])
 	case f.o.Has("spider"):
 		return "", nil
 	}
-	return "", f.save(a, bodyOf(in, fields))
+	body, err := bodyOf(in, r.fields)
+	if err == nil {
+		err = f.save(a, body)
+	}
+	return "", err
+}
+
+// reason tells a server that is slow from one that is lost.
+func reason(err error) string {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "no answer in time"
+	}
+	return command.Reason(err)
 }
 
 // patientReader renews the deadline with each part that arrives.
@@ -133,7 +137,7 @@ func (f *fetcher) ask(w io.Writer, a address) error {
 	if f.o.Has("spider") {
 		method = "HEAD"
 	}
-	if f.o.Has("post-data") {
+	if f.posted {
 		method, body = "POST", f.o.Value("post-data", "")
 	}
 	var b strings.Builder
@@ -150,105 +154,6 @@ func (f *fetcher) ask(w io.Writer, a address) error {
 	}
 	_, err := io.WriteString(w, b.String()+"\r\n"+body)
 	return err
-}
-
-func (f *fetcher) readHead(in *bufio.Reader) (status int, fields map[string]string, err error) {
-	for status < 200 { // 100 Continue and its like come before the answer
-		line, err := headLine(in, maxTarget)
-		if err != nil {
-			return 0, nil, fmt.Errorf("no answer: %w", err)
-		}
-		rest, ok := strings.CutPrefix(line, "HTTP/1.")
-		if !ok || len(rest) < 5 {
-			return 0, nil, errors.New("the answer is not HTTP")
-		}
-		if status, err = strconv.Atoi(rest[2:5]); err != nil || status < 100 || status > 599 {
-			return 0, nil, errors.New("the answer is not HTTP")
-		}
-		if fields, err = readFields(in); err != nil {
-			return 0, nil, fmt.Errorf("the answer's header: %w", err)
-		}
-		if f.o.Has("S") {
-			fmt.Fprintf(f.c.Stderr, "  %s\n", line)
-		}
-	}
-	return status, fields, nil
-}
-
-// bodyOf is the content of an answer: in chunks, of a length, or up to the end.
-func bodyOf(in *bufio.Reader, fields map[string]string) io.Reader {
-	if strings.EqualFold(fields["transfer-encoding"], "chunked") {
-		return &chunks{in: in}
-	}
-	if text, given := fields["content-length"]; given {
-		if n, err := strconv.ParseInt(text, 10, 63); err == nil && n >= 0 {
-			return &exactly{in, n}
-		}
-	}
-	return in
-}
-
-// exactly reads a number of bytes; fewer are an error.
-type exactly struct {
-	in   io.Reader
-	left int64
-}
-
-func (e *exactly) Read(b []byte) (int, error) {
-	if e.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := e.in.Read(b[:min(int64(len(b)), e.left)])
-	e.left -= int64(n)
-	if errors.Is(err, io.EOF) && e.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-// chunks reads the chunked coding.
-type chunks struct {
-	in   *bufio.Reader
-	left uint64
-	some bool
-	end  bool
-}
-
-func (c *chunks) Read(b []byte) (int, error) {
-	for c.left == 0 {
-		if c.end {
-			return 0, io.EOF
-		}
-		if err := c.next(); err != nil {
-			return 0, err
-		}
-	}
-	n, err := c.in.Read(b[:min(uint64(len(b)), c.left)])
-	c.left -= uint64(n)
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-// next reads the size of the next chunk.
-func (c *chunks) next() error {
-	if c.some {
-		if line, err := headLine(c.in, 2); err != nil || line != "" {
-			return errors.New("a chunk does not end where it should")
-		}
-	}
-	c.some = true
-	line, err := headLine(c.in, 256)
-	if err != nil {
-		return io.ErrUnexpectedEOF
-	}
-	size, _, _ := strings.Cut(line, ";")
-	if c.left, err = strconv.ParseUint(strings.TrimSpace(size), 16, 62); err != nil {
-		return errors.New("a chunk without a size")
-	}
-	c.end = c.left == 0 // what may follow it nobody wants
-	return nil
 }
 
 func (f *fetcher) save(a address, body io.Reader) (err error) {

@@ -58,7 +58,9 @@ const (
 	kindStream   = 2
 
 	optionReuseAddr = 0
+	optionType      = 1
 	optionError     = 2
+	optionAccepts   = 13
 
 	// Errors of getaddrinfo follow those of preview 1.
 	lastErrno  = 76
@@ -141,16 +143,23 @@ func refused(errno syscall.Errno) error {
 	return errno
 }
 
-// failure is what became of a connection that was being made.
-func failure(fd int32) error {
+// optionOf reads an option whose value is a number.
+func optionOf(fd, name int32) (int32, syscall.Errno) {
 	value, size := new(int32), new(int32)
 	*size = 4
 	escape = [2]*int32{value, size}
-	if errno := sockGetsockopt(fd, 0, optionError, unsafe.Pointer(value), unsafe.Pointer(size)); errno != 0 {
-		return syscall.Errno(errno)
+	errno := sockGetsockopt(fd, 0, name, unsafe.Pointer(value), unsafe.Pointer(size))
+	return *value, syscall.Errno(errno)
+}
+
+// failure is what became of a connection that was being made.
+func failure(fd int32) error {
+	value, errno := optionOf(fd, optionError)
+	if errno == 0 {
+		errno = syscall.Errno(value) // in the numbers of WASI, not in those of a kernel
 	}
-	if *value != 0 {
-		return syscall.Errno(*value) // one of WASI's
+	if errno != 0 {
+		return errno
 	}
 	return nil
 }

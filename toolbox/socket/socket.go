@@ -47,6 +47,9 @@ func DialAny(ctx context.Context, network, host string, port uint16) (Conn, erro
 		}
 		failures = append(failures, err)
 	}
+	if len(failures) == 0 {
+		return nil, ErrNoHost
+	}
 	return nil, failures[0]
 }
 

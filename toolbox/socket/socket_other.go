@@ -58,8 +58,8 @@ func Listen(addr netip.AddrPort) (Listener, error) {
 	return listener{l}, nil
 }
 
-// Inherited are the listeners that were handed to the program.
-func Inherited([]string) []Listener { return nil }
+// Inherited are the listeners that were handed to the program: none.
+func Inherited(uint16) []Listener { return nil }
 
 // Lookup resolves a host's name.
 func Lookup(ctx context.Context, host string) ([]netip.Addr, error) {

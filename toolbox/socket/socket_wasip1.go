@@ -158,33 +158,9 @@ func Listen(addr netip.AddrPort) (Listener, error) {
 	return listenerOf(fd), nil
 }
 
-func listenerOf(fd int) Listener {
+func listenerOf(fd int) listener {
 	addr := nameOf(int32(fd), sockGetlocaladdr)
 	return listener{os.NewFile(uintptr(fd), addr.String()), addr}
-}
-
-// firstInherited is the first descriptor that can be a socket: behind the standard streams. A
-// directory may lie between.
-const firstInherited = 3
-
-// Inherited are the listeners that were handed to the program: LISTEN_FDS says how many.
-func Inherited(env []string) (all []Listener) {
-	n := 0
-	for _, pair := range env {
-		if value, ok := strings.CutPrefix(pair, "LISTEN_FDS="); ok {
-			n, _ = strconv.Atoi(value) // what is no number means none
-		}
-	}
-	for fd := firstInherited; len(all) < n && fd < firstInherited+n+1; fd++ {
-		addr := nameOf(int32(fd), sockGetlocaladdr)
-		if !addr.IsValid() {
-			continue
-		}
-		if err := syscall.SetNonblock(fd, true); err == nil {
-			all = append(all, listener{os.NewFile(uintptr(fd), addr.String()), addr})
-		}
-	}
-	return all
 }
 
 // Layout of the list that getaddrinfo fills: a record, the socket's address it points to, and that
