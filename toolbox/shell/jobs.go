@@ -29,6 +29,9 @@ type job struct {
 type jobs struct {
 	list []*job
 	next int
+	// life is the context of jobs where the one they are begun with is that of the command in front,
+	// which they outlive; else nil.
+	life context.Context
 }
 
 func newJobs() *jobs { return &jobs{next: firstJob} }
@@ -54,6 +57,9 @@ func (j *jobs) find(name string) *job {
 func (s *shell) background(ctx context.Context, stmt *syntax.Stmt) {
 	sub := s.subshell()
 	sub.fds[0] = nothing()
+	if s.jobs.life != nil {
+		ctx = s.jobs.life
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	one := &job{id: s.jobs.next, text: source(stmt), done: make(chan struct{}), cancel: cancel}
 	s.jobs.next++

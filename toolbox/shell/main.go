@@ -88,9 +88,10 @@ func (s *shell) script(ctx context.Context, args []string) int {
 const maxCommand = 4 << 20
 
 // readCommands runs what comes on standard input, line by line: a command is run as soon as it is
-// whole, and what it reads itself is what follows it.
-// An interrupt ends the line that is being typed, or the command in front.
+// whole, and what it reads itself is what follows it. An interrupt ends the line that is being typed,
+// or the command in front.
 func (s *shell) readCommands(ctx context.Context, in *front) {
+	s.jobs.life = ctx
 	var text bytes.Buffer
 	for s.flow != flowExit {
 		s.prompt(ctx, text.Len() > 0)
@@ -107,29 +108,35 @@ func (s *shell) readCommands(ctx context.Context, in *front) {
 		if text.Len() == 0 && err != nil {
 			break
 		}
-		if err == nil && text.Len() <= maxCommand && continues(line) {
-			continue
-		}
-		file, parseErr := newParser().Parse(bytes.NewReader(text.Bytes()), "")
-		if parseErr != nil && syntax.IsIncomplete(parseErr) && err == nil && text.Len() <= maxCommand {
-			continue
-		}
-		text.Reset()
-		if parseErr != nil {
-			s.syntaxError("", parseErr)
-			continue
-		}
-		s.stmts(in.begin(ctx), file.Stmts)
-		if in.end() {
-			s.status, s.flow = interrupted, flowNone
-			printTo(s.stderr(), "\n")
-		}
-		if s.flow != flowExit {
-			s.flow = flowNone // a stray return
+		more := err == nil && text.Len() <= maxCommand
+		if !more || !continues(line) {
+			s.runLines(ctx, in, &text, more)
 		}
 	}
 	if s.interactive && s.flow != flowExit {
 		printTo(s.stderr(), "\n")
+	}
+}
+
+// runLines runs the commands that the lines read so far are, and forgets the lines, but for those that
+// begin a command of which more may come.
+func (s *shell) runLines(ctx context.Context, in *front, text *bytes.Buffer, more bool) {
+	file, err := newParser().Parse(bytes.NewReader(text.Bytes()), "")
+	if err != nil && syntax.IsIncomplete(err) && more {
+		return
+	}
+	text.Reset()
+	if err != nil {
+		s.syntaxError("", err)
+		return
+	}
+	s.stmts(in.begin(ctx), file.Stmts)
+	if in.end() {
+		s.status, s.flow = interrupted, flowNone
+		printTo(s.stderr(), "\n")
+	}
+	if s.flow != flowExit {
+		s.flow = flowNone // a stray return
 	}
 }
 
