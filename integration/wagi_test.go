@@ -40,8 +40,8 @@ spec:
 func (s *space) wagiPod() (pod *lab.Pod, url string, client *http.Client) {
 	s.t.Helper()
 	s.apply(replace(wagi, "EXTRA", `ports: [{name: http, containerPort: 8080}]
-    readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
-    livenessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}`))
+    readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1, timeoutSeconds: 30}
+    livenessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1, timeoutSeconds: 30}`))
 	pod = s.wait("cgi", lab.Ready)
 	return pod, "http://" + net.JoinHostPort(pod.Status.PodIP, "8080"), labClient(s.t, 16)
 }
