@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
@@ -66,6 +67,8 @@ func (c *Controller) Exec(ctx context.Context, id string, command Command) (int3
 		return command.refuse(exitNotFound, err), nil
 	case errdefs.IsInvalidArgument(err), errdefs.IsFailedPrecondition(err):
 		return command.refuse(exitNotRunnable, err), nil
+	case errdefs.IsResourceExhausted(err):
+		return command.refuse(exitKilled, err), nil
 	}
 	return 0, fmt.Errorf("container %s: command %q: %w", n.ID, command.Args[0], err)
 }
@@ -93,7 +96,7 @@ func (c *Controller) exec(ctx context.Context, e *entry, command Command) (int32
 	before := e.oomKills()
 	process, err := c.modules.Exec(ctx, options, c.builtin)
 	if err != nil {
-		return 0, err
+		return 0, e.notStarted(ctx, before, err)
 	}
 	defer process.Release()
 	pipes.handedOver()
@@ -110,6 +113,23 @@ func (c *Controller) exec(ctx context.Context, e *entry, command Command) (int32
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
+}
+
+// exitSeen bounds the wait for a container's end to be recorded whose command died
+// in its start.
+const exitSeen = 2 * time.Second
+
+// notStarted is why a command has not started, where the kernel ended it: its
+// container had no memory for it, or has itself just ended.
+func (e *entry) notStarted(ctx context.Context, killsBefore uint64, err error) error {
+	if e.oomKills() > killsBefore {
+		e.forgiveOOM(killsBefore)
+		return fmt.Errorf("the container's memory limit leaves no room for it: %w", errdefs.ErrResourceExhausted)
+	}
+	if errdefs.IsInternal(err) {
+		_, _ = waitExit(ctx, e, exitSeen) // what it finds, the caller sees
+	}
+	return err
 }
 
 // killCommand ends a command whose caller has gone.
