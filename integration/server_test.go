@@ -140,6 +140,21 @@ func TestServerWithNothingOpenIsGoneAtOnce(t *testing.T) {
 	s.fails("web", 143)
 }
 
+// TestDeletedServerIsGone deletes a server with nothing open and tells how long its
+// process, and then its pod, were there after the deletion.
+func TestDeletedServerIsGone(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	pod, _ := s.serve("web", "")
+	pid := workerPid(t, containerID(t, pod, "main"))
+	began := time.Now()
+	s.in("delete", "pod", "web", "--wait=false")
+	s.processEnd(pid)
+	ended := time.Since(began)
+	s.in("wait", "--for=delete", "pod/web", "--timeout=60s")
+	t.Logf("from the deletion to the process's end %s, to the pod's %s", ended.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+}
+
 // TestDownloadOutlivesDeletion: a response that is being written when its pod is
 // deleted is written to its end.
 func TestDownloadOutlivesDeletion(t *testing.T) {
