@@ -29,9 +29,6 @@ type job struct {
 type jobs struct {
 	list []*job
 	next int
-	// life is the context of jobs where the one they are begun with is that of the command in front,
-	// which they outlive; else nil.
-	life context.Context
 }
 
 func newJobs() *jobs { return &jobs{next: firstJob} }
@@ -54,13 +51,11 @@ func (j *jobs) find(name string) *job {
 }
 
 // background starts a command that is not waited for.
-func (s *shell) background(ctx context.Context, stmt *syntax.Stmt) {
+func (s *shell) background(stmt *syntax.Stmt) {
 	sub := s.subshell()
 	sub.fds[0] = nothing()
-	if s.jobs.life != nil {
-		ctx = s.jobs.life
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(s.life)
+	sub.life = ctx
 	one := &job{id: s.jobs.next, text: source(stmt), done: make(chan struct{}), cancel: cancel}
 	s.jobs.next++
 	s.jobs.list = append(s.jobs.list, one)

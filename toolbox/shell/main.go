@@ -25,7 +25,7 @@ func Commands() map[string]command.Func {
 // reads commands from standard input as they come; with a prompt where that is a terminal, or with
 // -i.
 func Main(ctx context.Context, c *command.Call) int {
-	s := newShell(c)
+	s := newShell(ctx, c)
 	given, rest, err := s.opts.parse(c.Args, "csil")
 	if err != nil {
 		s.errorf("%v", err)
@@ -91,7 +91,6 @@ const maxCommand = 4 << 20
 // whole, and what it reads itself is what follows it. An interrupt ends the line that is being typed,
 // or the command in front.
 func (s *shell) readCommands(ctx context.Context, in *front) {
-	s.jobs.life = ctx
 	var text bytes.Buffer
 	for s.flow != flowExit {
 		s.prompt(ctx, text.Len() > 0)

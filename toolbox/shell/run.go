@@ -28,7 +28,7 @@ func (s *shell) stmt(ctx context.Context, stmt *syntax.Stmt) {
 	// pipeline's other commands from running.
 	goruntime.Gosched()
 	if stmt.Background {
-		s.background(ctx, stmt)
+		s.background(stmt)
 		return
 	}
 	s.foreground(ctx, stmt)

@@ -60,14 +60,17 @@ type shell struct {
 	substituted int // exit code of the last command substitution of this command
 
 	interrupts *command.Interrupts
+	// life is how long jobs may run, those of subshells too: longer than the command in front, which
+	// an interrupt ends.
+	life context.Context
 }
 
 // newShell makes the shell of a call.
-func newShell(c *command.Call) *shell {
+func newShell(ctx context.Context, c *command.Call) *shell {
 	s := &shell{
 		table: c.Table, name: c.Name, dir: c.Dir,
 		vars: newScope(nil), funcs: map[string]*syntax.Stmt{}, traps: map[string]string{},
-		jobs: newJobs(), interrupts: c.Interrupts,
+		jobs: newJobs(), interrupts: c.Interrupts, life: ctx,
 	}
 	s.fds[0] = stream{in: command.NewInput(c.Stdin)}
 	s.fds[1] = stream{out: c.Stdout}

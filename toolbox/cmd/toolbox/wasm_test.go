@@ -141,6 +141,7 @@ func TestStandardInputAsWasm(t *testing.T) {
 	for _, s := range []struct{ typed, want string }{
 		{"echo hello\n", "hello\n"},
 		{"(sleep 0.05; echo from the background) &\n", "from the background\n"}, // the shell reads meanwhile
+		{"(sleep 0.05 && echo from a subshell &)\n", "from a subshell\n"},
 		{"cat | grep a\nabc\n", "abc\n"},
 	} {
 		io.WriteString(stdin, s.typed)
