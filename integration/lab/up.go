@@ -97,6 +97,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		"--etcd-servers", "http://127.0.0.1:2379",
 		"--advertise-address", nodeIP,
 		"--bind-address", "0.0.0.0",
+		"--allow-privileged=true", // as on most clusters: it is for the runtime to say no
 		"--secure-port", "6443",
 		"--tls-cert-file", pki("api.crt"),
 		"--tls-private-key-file", pki("api.key"),
