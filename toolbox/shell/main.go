@@ -130,7 +130,8 @@ func (s *shell) runLines(ctx context.Context, in *front, text *bytes.Buffer, mor
 		return
 	}
 	s.stmts(in.begin(ctx), file.Stmts)
-	if in.end() {
+	left := s.flow == flowExit && s.status != cancelled // by exit, whatever came behind it
+	if in.end() && !left {
 		s.status, s.flow = interrupted, flowNone
 		printTo(s.stderr(), "\n")
 	}

@@ -216,3 +216,31 @@ func TestTheContextEndsEverything(t *testing.T) {
 		cancel()
 	}
 }
+
+// An interrupt ends the command in front, and not the shell; one that comes while the shell is
+// leaving keeps it from nothing.
+func TestInterrupts(t *testing.T) {
+	for _, s := range []struct {
+		name, line, after, want string
+		code                    int
+	}{
+		{"of a command", "hit; sleep 1000\n", "echo $?\n", "130\n", 0},
+		{"of a loop", "hit; while true; do :; done\n", "echo $?\n", "130\n", 0},
+		{"while leaving", "exit 5 $(hit)\n", "echo never\n", "", 5},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			var out bytes.Buffer
+			c := newCall("/", strings.NewReader(s.line+s.after), &out, io.Discard)
+			c.Interrupts = &command.Interrupts{}
+			c.Table = command.NewTable(shell.Commands(), condition.Commands(), text.Commands(), system.Commands(),
+				map[string]command.Func{"hit": func(_ context.Context, c *command.Call) int {
+					c.Interrupts.Listen(strings.NewReader("x"))
+					return 0
+				}})
+			code := c.Table.Run(context.Background(), c, []string{"sh", "-i"})
+			if out.String() != s.want || code != s.code {
+				t.Errorf("%d %q, want %d %q", code, out.String(), s.code, s.want)
+			}
+		})
+	}
+}
