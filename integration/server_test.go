@@ -141,18 +141,43 @@ func TestServerWithNothingOpenIsGoneAtOnce(t *testing.T) {
 }
 
 // TestDeletedServerIsGone deletes a server with nothing open and tells how long its
-// process, and then its pod, were there after the deletion.
+// process, and then its pod, were there after the deletion. Beforehand the kubelet has
+// looked at the running pod: it does nothing about a deletion before that.
 func TestDeletedServerIsGone(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	pod, _ := s.serve("web", "")
 	pid := workerPid(t, containerID(t, pod, "main"))
+	seen := s.relists()
+	s.until(func() error {
+		if n := s.relists() - seen; n < 3 {
+			return fmt.Errorf("the kubelet has listed pods %d times since", n)
+		}
+		return nil
+	})
 	began := time.Now()
 	s.in("delete", "pod", "web", "--wait=false")
 	s.processEnd(pid)
 	ended := time.Since(began)
 	s.in("wait", "--for=delete", "pod/web", "--timeout=60s")
 	t.Logf("from the deletion to the process's end %s, to the pod's %s", ended.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+}
+
+// relists is how often the kubelet has looked at what runs on its node, once a second.
+func (s *space) relists() int {
+	s.t.Helper()
+	text, err := cluster.Kubelet(s.ctx, "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	const counter = "\nkubelet_pleg_relist_duration_seconds_count "
+	_, rest, found := strings.Cut(text, counter)
+	value, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.Atoi(value)
+	if !found || err != nil {
+		s.t.Fatalf("the kubelet's metrics have no%s: %v", counter, err)
+	}
+	return n
 }
 
 // TestDownloadOutlivesDeletion: a response that is being written when its pod is
