@@ -40,7 +40,7 @@ func (c *Controller) Attach(ctx context.Context, id string, s Streams) error {
 		return fmt.Errorf("container %s: %w", n.ID, launch.Classify(err))
 	}
 	pipes.handedOver()
-	pipes.follow(s.Resize, func(size TerminalSize) error { return worker.Resize(ctx, size) })
+	follow(s.Resize, func(size TerminalSize) error { return worker.Resize(ctx, size) })
 	over, ended := pipes.drained(), (<-chan struct{})(nil) // the outputs end with the container
 	if ends.Stdout == nil && ends.Stderr == nil {
 		over, ended = typed, e.exited

@@ -95,13 +95,13 @@ func (p *plumbing) terminal(s Streams) (*os.File, error) {
 		to = io.Discard // the command must not wait for room
 	}
 	p.flow = append(p.flow, func() { p.outputs.Go(func() { drain(to, master) }) })
-	p.flow = append(p.flow, func() { p.follow(s.Resize, func(size TerminalSize) error { return size.Resize(master) }) })
+	p.flow = append(p.flow, func() { follow(s.Resize, func(size TerminalSize) error { return size.Resize(master) }) })
 	return slave, nil
 }
 
 // follow passes on each size of the client's window until it tells no more or
 // nobody wants to know.
-func (p *plumbing) follow(sizes <-chan TerminalSize, resize func(TerminalSize) error) {
+func follow(sizes <-chan TerminalSize, resize func(TerminalSize) error) {
 	if sizes == nil {
 		return
 	}

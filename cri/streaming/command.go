@@ -30,7 +30,7 @@ func (c commander) Exec(ctx context.Context, containerID string, args []string, 
 	}
 	defer done()
 	logger := log.G(ctx).WithFields(log.Fields{"container_id": containerID, "command": args[0]})
-	code, err := c.runtime.Exec(ctx, containerID, runtime.Command{Args: args, TTY: tty, Streams: c.streams(ctx, in, out, errs, resize)})
+	code, err := c.runtime.Exec(ctx, containerID, runtime.Command{Args: args, TTY: tty, Streams: streams(ctx, in, out, errs, resize)})
 	if err != nil {
 		logger.WithError(err).Warn("command not run to its end")
 		return err
@@ -50,7 +50,7 @@ func (c commander) Attach(ctx context.Context, containerID string, in io.Reader,
 		return err
 	}
 	defer done()
-	err = c.runtime.Attach(ctx, containerID, c.streams(ctx, in, out, errs, resize))
+	err = c.runtime.Attach(ctx, containerID, streams(ctx, in, out, errs, resize))
 	if err != nil {
 		log.G(ctx).WithError(err).WithField("container_id", containerID).Warn("not attached")
 	}
@@ -69,16 +69,9 @@ func (c commander) begin(ctx context.Context) (context.Context, func(), error) {
 	return ctx, func() { stop(); cancel(nil); over() }, nil
 }
 
-// streams are the client's in the domain's terms. The library's nil streams are
-// nil pointers in interfaces of their own.
-func (c commander) streams(ctx context.Context, in io.Reader, out, errs io.WriteCloser, resize <-chan remotecommand.TerminalSize) runtime.Streams {
-	s := runtime.Streams{Stdin: in}
-	if out != nil {
-		s.Stdout = out
-	}
-	if errs != nil {
-		s.Stderr = errs
-	}
+// streams are the client's in the domain's terms.
+func streams(ctx context.Context, in io.Reader, out, errs io.WriteCloser, resize <-chan remotecommand.TerminalSize) runtime.Streams {
+	s := runtime.Streams{Stdin: in, Stdout: out, Stderr: errs}
 	if resize != nil {
 		s.Resize = sizes(ctx, resize)
 	}

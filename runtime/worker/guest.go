@@ -115,9 +115,7 @@ func (g *guest) ReopenLog(f *os.File) error {
 // Attach lets a client see and type; see control.Handler.
 func (g *guest) Attach(s console.Streams) error {
 	if g.console == nil {
-		for _, f := range s.Files() {
-			f.Close()
-		}
+		s.Close()
 		return spec.Failf(spec.FailedPrecondition, "attach: this container runs in the foreground")
 	}
 	return g.console.Attach(s)

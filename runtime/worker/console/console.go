@@ -67,6 +67,13 @@ func (s Streams) Files() []*os.File {
 	return slices.DeleteFunc([]*os.File{s.Stdin, s.Stdout, s.Stderr}, func(f *os.File) bool { return f == nil })
 }
 
+// Close closes the streams there are.
+func (s Streams) Close() {
+	for _, f := range s.Files() {
+		f.Close()
+	}
+}
+
 // Attach adds a session and takes its files over. It ends when the client
 // closes its ends, or with the container.
 func (c *Console) Attach(s Streams) error {
@@ -74,9 +81,7 @@ func (c *Console) Attach(s Streams) error {
 	defer c.mu.Unlock()
 	c.sessions = slices.DeleteFunc(c.sessions, (*session).left)
 	if len(c.sessions) >= maxSessions {
-		for _, f := range s.Files() {
-			f.Close()
-		}
+		s.Close()
 		return spec.Failf(spec.FailedPrecondition, "attach: %d clients are attached already", len(c.sessions))
 	}
 	if s.Stdout != nil || s.Stderr != nil {
