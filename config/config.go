@@ -63,6 +63,9 @@ type Config struct {
 	// The confined process that turns a module into machine code, once, when its image is pulled.
 	Compiler Compiler `toml:"compiler"`
 
+	// The CRI runtime that pods of handlers of kind `delegate` and `hybrid` are handed to.
+	Upstream Upstream `toml:"upstream"`
+
 	// What a RuntimeClass can name as its handler. The handlers of the file replace the default one; each has its own table, `[handlers.NAME]`.
 	Handlers map[string]Handler `toml:"handlers"`
 }
@@ -196,8 +199,30 @@ type Compiler struct {
 	Cache ByteSize `toml:"cache"`
 }
 
+// Upstream is the table upstream.
+type Upstream struct {
+	// How long the pods of an upstream runtime that does not answer are still shown as they were last seen. The kubelet would take pods that are missing from a list for dead; after this time it is told Unavailable instead, which makes the whole node NotReady.
+	LastKnown Duration `toml:"last_known"`
+}
+
 // Handler is one table of handlers.
 type Handler struct {
-	// What runs the pods of this handler. `wasm`: WebAssembly modules, each in a worker process.
-	Kind string `toml:"kind" values:"wasm"`
+	// What runs the pods of this handler. `wasm`: WebAssembly modules, each in a worker process. `delegate`: the upstream CRI runtime, such as containerd, which is given every request as it comes, with this handler's name. `hybrid`: the upstream runtime makes the pod and runs those of its containers that are not WebAssembly.
+	Kind string `toml:"kind" values:"wasm,delegate,hybrid"`
+
+	// Path of the upstream runtime's CRI socket, for `delegate` and `hybrid`. There is one upstream runtime per node: all handlers that have one name the same.
+	Endpoint string `toml:"endpoint"`
+
+	// For `hybrid`: the upstream runtime's own name for the handler that makes the pod and runs its native containers. Empty is the upstream runtime's default.
+	UpstreamHandler string `toml:"upstream_handler"`
+}
+
+// Endpoint is the path of the upstream runtime's socket, or empty where all pods are WebAssembly.
+func (c Config) Endpoint() string {
+	for _, h := range c.Handlers {
+		if h.Endpoint != "" {
+			return h.Endpoint
+		}
+	}
+	return ""
 }

@@ -36,6 +36,7 @@ func Default() Config {
 			Parallelism: 1,
 			Cache:       10 << 30,
 		},
+		Upstream: Upstream{LastKnown: Duration(10 * time.Minute)},
 		Handlers: map[string]Handler{"wasm": {Kind: "wasm"}},
 	}
 }

@@ -45,7 +45,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Device:   Device{CDIDirs: []string{"/srv/cdi"}},
 		Worker:   Worker{Path: "/opt/wazelet-worker"},
 		Compiler: Compiler{Memory: 512 << 20, Timeout: Duration(time.Hour), Parallelism: 2, Cache: 1 << 30},
-		Handlers: map[string]Handler{"first": {Kind: "wasm"}, "second": {Kind: "wasm"}},
+		Upstream: Upstream{LastKnown: Duration(time.Hour)},
+		Handlers: map[string]Handler{"first": {Kind: "wasm"}, "second": {Kind: "wasm"},
+			"third":  {Kind: "delegate", Endpoint: "/run/containerd.sock"},
+			"fourth": {Kind: "hybrid", Endpoint: "/run/containerd.sock", UpstreamHandler: "runc"}},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("read %+v, want %+v", c, want)

@@ -26,9 +26,6 @@ const (
 	perMillion = 1_000_000
 )
 
-// handlerName is what a RuntimeClass can hold as its handler: a DNS label.
-var handlerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-
 // Validate judges the values; its error is Findings, all of them. It looks at no
 // file: a configuration can be checked on another machine.
 func (c Config) Validate() error {
@@ -51,7 +48,8 @@ func (c Config) Validate() error {
 	}
 	v.optionalPath("worker.path", c.Worker.Path)
 	v.compiler(c.Compiler)
-	v.handlers(c.Handlers, c.DefaultHandler)
+	v.patience("upstream.last_known", c.Upstream.LastKnown)
+	v.handlers(c.Handlers, c.DefaultHandler, c.GRPC.Address)
 	return v.findings.asError()
 }
 
@@ -196,15 +194,4 @@ func (v *validator) compiler(c Compiler) {
 	v.between("compiler.parallelism", c.Parallelism, 1, maxParallel)
 	room, _ := c.Cache.MarshalText()
 	v.when(c.Cache < minCompilerMemory, "compiler.cache", "%q is less than %q, which one large module takes", room, least)
-}
-
-func (v *validator) handlers(handlers map[string]Handler, fallback string) {
-	names := slices.Sorted(maps.Keys(handlers))
-	for _, name := range names {
-		path := "handlers." + name
-		v.when(!handlerName.MatchString(name), path, "%q cannot be a handler's name: lower-case letters, digits and '-' (at most 63)", name)
-		v.oneOf(path+".kind", handlers[name].Kind)
-	}
-	_, exists := handlers[fallback]
-	v.when(!exists, "default_handler", "%q is not one of the handlers: %s", fallback, strings.Join(names, ", "))
 }

@@ -72,7 +72,16 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Compiler.Parallelism = -1 }, `compiler.parallelism: -1 is not between 1 and 1024`},
 		{func(c *Config) { c.Compiler.Cache = 1000 }, `compiler.cache: "1kB" is less than "64MiB", which one large module takes`},
 		{func(c *Config) { c.Handlers["A"] = Handler{Kind: "wasm"} }, `handlers.A: "A" cannot be a handler's name: lower-case letters, digits and '-' (at most 63)`},
-		{func(c *Config) { c.Handlers["a"] = Handler{} }, `handlers.a.kind: "" is not one of wasm`},
+		{func(c *Config) { c.Handlers["a"] = Handler{} }, `handlers.a.kind: "" is not one of wasm, delegate, hybrid`},
+		{func(c *Config) { c.Upstream.LastKnown = 0 }, `upstream.last_known: "0s" is less than a second; a duration is written with its unit, such as "5m"`},
+		{func(c *Config) { c.Handlers["a"] = Handler{Kind: "delegate"} }, `handlers.a.endpoint: is empty: a handler of kind "delegate" hands pods to the runtime there, such as "/run/containerd/containerd.sock"`},
+		{func(c *Config) { c.Handlers["a"] = Handler{Kind: "delegate", Endpoint: "unix:///a"} }, `handlers.a.endpoint: "unix:///a" is a URL; write the path alone: "/a"`},
+		{func(c *Config) { c.Handlers["a"] = Handler{Kind: "hybrid", Endpoint: c.GRPC.Address} }, `handlers.a.endpoint: is Wazelet's own socket (grpc.address)`},
+		{func(c *Config) { c.Handlers["a"] = Handler{Kind: "wasm", Endpoint: "/a"} }, `handlers.a.endpoint: is only for handlers of kind "delegate" and "hybrid"`},
+		{func(c *Config) {
+			c.Handlers["a"], c.Handlers["b"] = Handler{Kind: "delegate", Endpoint: "/a"}, Handler{Kind: "hybrid", Endpoint: "/b"}
+		}, `handlers.b.endpoint: "/b" is not "/a", which another handler names: a node has one upstream runtime`},
+		{func(c *Config) { c.Handlers["a"] = Handler{Kind: "delegate", Endpoint: "/a", UpstreamHandler: "runc"} }, `handlers.a.upstream_handler: is only for handlers of kind "hybrid"`},
 		{func(c *Config) { c.DefaultHandler = "runc" }, `default_handler: "runc" is not one of the handlers: wasm`},
 	} {
 		c := Default()

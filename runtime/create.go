@@ -4,8 +4,6 @@ package runtime
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/observe"
+	"github.com/wazelet/wazelet/record"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -92,10 +91,7 @@ func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config 
 // newContainer decides what is known before anything is made.
 func (c *Controller) newContainer(ctx context.Context, p parts, config Config) (*entry, error) {
 	sb, img := p.sandbox, p.image
-	id, err := newID()
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	config.ImageID, config.StopSignal = img.ID, first(config.StopSignal, img.StopSignal)
 	if config.Mounts, err = c.resolveVolumes(ctx, config.Mounts); err != nil {
 		return nil, err
@@ -104,7 +100,7 @@ func (c *Controller) newContainer(ctx context.Context, p parts, config Config) (
 		return nil, err
 	}
 	n := Container{
-		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
+		ID: record.NewID(), SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
 		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,
 		ImageEnv: img.Env, DeviceEnv: p.devices.Env, ImageDir: img.WorkingDir,
 	}
@@ -253,13 +249,4 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 		f.log, err = openLog(n.LogFile)
 	}
 	return f, err
-}
-
-// newID makes a container id of the form every CRI client knows.
-func newID() (string, error) {
-	var raw [32]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(raw[:]), nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/observe"
+	"github.com/wazelet/wazelet/record"
 	"github.com/wazelet/wazelet/sandbox/netns"
 	"github.com/wazelet/wazelet/sandbox/network"
 	"github.com/wazelet/wazelet/undo"
@@ -79,7 +80,7 @@ func (c *Controller) create(ctx context.Context, config Config) (Sandbox, error)
 // plan is the sandbox as it will be, so far as that is known beforehand: the
 // record of it says what may have to be taken back.
 func (c *Controller) plan(config Config) (Sandbox, error) {
-	sb := Sandbox{ID: newID(), Config: config, CreatedAt: time.Now(), BootID: c.bootID}
+	sb := Sandbox{ID: record.NewID(), Config: config, CreatedAt: time.Now(), BootID: c.bootID}
 	if err := sb.moveTo(StateCreating); err != nil || config.Network == NetworkNode {
 		return sb, err
 	}

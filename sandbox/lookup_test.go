@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/record"
 )
 
 func storeOf(ids ...string) *store {
@@ -61,7 +63,7 @@ func TestANewerAttemptKeepsItsName(t *testing.T) {
 func TestIDsAreNeverTheSame(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		id := newID()
+		id := record.NewID()
 		if !isID(id) || seen[id] {
 			t.Fatal(id)
 		}
@@ -184,7 +186,7 @@ func TestSysctlNames(t *testing.T) {
 func BenchmarkList500(b *testing.B) {
 	s := newStore()
 	for i := range 500 {
-		s.publish(Sandbox{ID: newID(), CreatedAt: time.Unix(int64(i), 0), Config: Config{Metadata: Metadata{Name: fmt.Sprint(i)}}})
+		s.publish(Sandbox{ID: record.NewID(), CreatedAt: time.Unix(int64(i), 0), Config: Config{Metadata: Metadata{Name: fmt.Sprint(i)}}})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

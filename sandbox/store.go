@@ -5,7 +5,6 @@ package sandbox
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -16,15 +15,8 @@ import (
 	"github.com/containerd/errdefs"
 )
 
-// idLength is that of an id: 256 random bits in hexadecimal, which no other
-// runtime's ids collide with.
+// idLength is that of an id, see [record.NewID].
 const idLength = 64
-
-func newID() string {
-	var raw [idLength / 2]byte
-	rand.Read(raw[:]) // never fails
-	return hex.EncodeToString(raw[:])
-}
 
 func isID(s string) bool {
 	_, err := hex.DecodeString(s)
