@@ -9,6 +9,8 @@
 // docs/configuration.md and for the findings of `wazelet config check`.
 package config
 
+import "slices"
+
 // Version is the version of the file format that this program writes. Older
 // ones are migrated when they are read; newer ones are refused.
 const Version = 1
@@ -225,4 +227,16 @@ func (c Config) Endpoint() string {
 		}
 	}
 	return ""
+}
+
+// HandlersOf are the names of the handlers of one kind, sorted.
+func (c Config) HandlersOf(kind string) []string {
+	var names []string
+	for name, h := range c.Handlers {
+		if h.Kind == kind {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

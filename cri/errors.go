@@ -4,6 +4,7 @@ package cri
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -12,6 +13,8 @@ import (
 	"github.com/containerd/errdefs/pkg/errgrpc"
 	"github.com/containerd/log"
 	"google.golang.org/grpc/status"
+
+	"github.com/wazelet/wazelet/cri/delegate"
 )
 
 // maxErrorText bounds the message of a status. It travels in an HTTP/2 header,
@@ -24,10 +27,14 @@ func invalid(field, format string, args ...any) error {
 }
 
 // toStatus is where a domain error becomes a gRPC status; nil stays nil. The
-// causes of an error stay here: a client reads its code and its text.
+// causes of an error stay here: a client reads its code and its text. What the upstream
+// runtime has answered is not Wazelet's to change.
 func toStatus(err error) error {
 	if err == nil {
 		return nil
+	}
+	if upstream, ok := errors.AsType[delegate.Error](err); ok {
+		return upstream.Err()
 	}
 	s, ok := status.FromError(err)
 	if !ok {

@@ -121,8 +121,10 @@ func (s *imageService) reference(image *runtimeapi.ImageSpec) (string, error) {
 	if err := requireImage("image", image); err != nil {
 		return "", err
 	}
-	if _, err := s.handlers.resolve(image.GetRuntimeHandler()); err != nil {
-		return "", err
+	if handler := image.GetRuntimeHandler(); handler != "" {
+		if _, err := s.handlers.resolve(handler); err != nil {
+			return "", err
+		}
 	}
 	return image.GetImage(), nil
 }

@@ -58,6 +58,20 @@ var readOnly = map[string]bool{
 	"StreamContainerStats": true, "StreamPodSandboxStats": true, "StreamPodSandboxMetrics": true,
 }
 
+// knownRPCs are the RPCs of this release; others may be the upstream runtime's.
+var knownRPCs = func() map[string]bool {
+	names := map[string]bool{}
+	for _, service := range []grpc.ServiceDesc{runtimeapi.RuntimeService_ServiceDesc, runtimeapi.ImageService_ServiceDesc} {
+		for _, m := range service.Methods {
+			names[m.MethodName] = true
+		}
+		for _, s := range service.Streams {
+			names[s.StreamName] = true
+		}
+	}
+	return names
+}()
+
 // Tracing is the option of the gRPC server that makes every call a span, in the
 // trace that the client's call is part of.
 func Tracing() grpc.ServerOption { return grpc.StatsHandler(otelgrpc.NewServerHandler()) }
@@ -108,6 +122,9 @@ type call struct {
 // begin gives a call its request id and a logger that everything below uses.
 func begin(ctx context.Context, fullMethod string, fields log.Fields) call {
 	method := path.Base(fullMethod)
+	if !knownRPCs[method] { // a client may call anything; what it calls is no label of a metric
+		method = "other"
+	}
 	c := call{method: method, started: time.Now(), counted: observe.RPC(method)}
 	logger := log.G(ctx).WithFields(log.Fields{"request_id": requestID(), "method": c.method}).WithFields(fields)
 	c.ctx = log.WithLogger(ctx, logger)

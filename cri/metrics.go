@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/wazelet/wazelet/cri/parts"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
 )
@@ -86,7 +87,7 @@ func (s statsService) StreamPodSandboxMetrics(_ *runtimeapi.StreamPodSandboxMetr
 	if err != nil {
 		return err
 	}
-	return sendParts(list.GetPodMetrics(), func(part []*runtimeapi.PodSandboxMetrics) error {
+	return parts.Send(list.GetPodMetrics(), func(part []*runtimeapi.PodSandboxMetrics) error {
 		return stream.Send(&runtimeapi.StreamPodSandboxMetricsResponse{PodSandboxMetrics: part})
 	})
 }

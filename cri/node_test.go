@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,13 +79,17 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func newNode(t *testing.T) *testNode {
+// nodes tells the nodes of one test apart.
+var nodes atomic.Int32
+
+// newNode starts a node; change changes how.
+func newNode(t *testing.T, change ...func(*Options)) *testNode {
 	t.Helper()
 	captureLog(t)
 	dir, err := os.MkdirTemp("", "cri") // short: it holds sockets
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	n := &testNode{t: t, dir: dir, logs: filepath.Join(dir, "logs"), cgroups: fmt.Sprintf("/wazelet-cri-%d", os.Getpid())}
+	n := &testNode{t: t, dir: dir, logs: filepath.Join(dir, "logs"), cgroups: fmt.Sprintf("/wazelet-cri-%d-%d", os.Getpid(), nodes.Add(1))}
 	n.startRegistry()
 
 	workerPath, err := worker()
@@ -115,11 +120,19 @@ func newNode(t *testing.T) *testNode {
 	must(t, err)
 	t.Cleanup(func() { must(t, streams.Close()) })
 
-	conn, logs := serve(t, always, New(Options{
+	options := Options{
 		Runtime: containers, Sandboxes: sandboxes, Images: images, Streams: streams, Version: "v0.0.1",
 		Handlers: []string{"wasm"}, DefaultHandler: "wasm", CgroupDriver: cgroups.Driver(),
 		Info: map[string]any{"config": map[string]string{"root": root}},
-	}).Register)
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	var more []grpc.ServerOption
+	if options.Upstream != nil {
+		more = append(more, grpc.UnknownServiceHandler(options.Upstream.PassUnknown))
+	}
+	conn, logs := serve(t, always, New(options).Register, more...)
 	n.containers, n.conn, n.log = containers, conn, logs
 	n.runtime, err = criclient.NewRemoteRuntimeServiceBuilder().
 		WithEndpoint(conn.Target()).WithConnectionTimeout(time.Minute).WithUseStreaming(true).Build(t.Context())

@@ -20,7 +20,7 @@ import (
 
 // serve runs a gRPC server with the interceptor on a unix socket and returns a
 // connection to it. What the interceptor logs goes to the returned buffer.
-func serve(t *testing.T, ready func() error, register func(grpc.ServiceRegistrar)) (*grpc.ClientConn, *logBuffer) {
+func serve(t *testing.T, ready func() error, register func(grpc.ServiceRegistrar), more ...grpc.ServerOption) (*grpc.ClientConn, *logBuffer) {
 	t.Helper()
 	logs := captureLog(t)
 	socket := filepath.Join(t.TempDir(), "s")
@@ -28,7 +28,7 @@ func serve(t *testing.T, ready func() error, register func(grpc.ServiceRegistrar
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(Interceptors(ready)...)
+	server := grpc.NewServer(append(Interceptors(ready), more...)...)
 	register(server)
 	var served sync.WaitGroup
 	served.Go(func() {

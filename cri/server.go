@@ -7,6 +7,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/cri/delegate"
 	"github.com/wazelet/wazelet/cri/streaming"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
@@ -26,6 +27,9 @@ type Options struct {
 	// of them that a request without a handler gets.
 	Handlers       []string
 	DefaultHandler string
+	// Upstream is the runtime that the pods of all other handlers are handed to; nil on
+	// a node where every pod is WebAssembly.
+	Upstream *delegate.Upstream
 	// CgroupDriver is told to the kubelet, which must use the same one.
 	CgroupDriver cgroup.Driver
 	// NoUserNamespaces says why pods cannot have user namespaces on this node
@@ -38,15 +42,15 @@ type Options struct {
 
 // Server is the CRI endpoint of the node.
 type Server struct {
-	runtime *runtimeService
-	images  *imageService
+	runtime runtimeapi.RuntimeServiceServer
+	images  runtimeapi.ImageServiceServer
 }
 
 // New makes the endpoint. It holds no state of its own.
 func New(o Options) *Server {
 	h := newHandlers(o.Handlers, o.DefaultHandler, o.NoUserNamespaces)
 	containers := containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images}
-	return &Server{
+	s := &Server{
 		runtime: &runtimeService{
 			podService:         podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
 			containerService:   containers,
@@ -60,6 +64,35 @@ func New(o Options) *Server {
 			},
 		},
 		images: &imageService{handlers: h, images: o.Images, runtime: o.Runtime},
+	}
+	if o.Upstream != nil {
+		router := delegate.NewRouter(localSide(o, s), o.Upstream)
+		s.runtime, s.images = router, router.Images()
+	}
+	return s
+}
+
+// localSide is what a router needs to know of Wazelet's own side.
+func localSide(o Options, s *Server) delegate.Local {
+	return delegate.Local{
+		Runtime: s.runtime, Images: s.images,
+		Sandbox: func(id string) (string, error) {
+			sb, err := o.Sandboxes.Get(id)
+			return sb.ID, err
+		},
+		Container: func(id string) (string, error) {
+			c, err := o.Runtime.Get(id)
+			return c.ID, err
+		},
+		PodHandler: func(uid string) (string, bool) {
+			for _, sb := range o.Sandboxes.List() {
+				if sb.UID == uid && sb.State != sandbox.StateNotReady {
+					return sb.Handler, true
+				}
+			}
+			return "", false
+		},
+		Handlers: o.Handlers, DefaultHandler: o.DefaultHandler,
 	}
 }
 

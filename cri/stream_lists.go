@@ -4,39 +4,10 @@ package cri
 
 import (
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-)
 
-// A list that is streamed is the same list as the unary one, made by the same
-// code and sent in parts: it has no bound but the node's own, where a list in
-// one message ends at maxMessage.
-const (
-	// maxPart bounds the items of one part, maxPartBytes their size. The
-	// largest single item is a little over maxConfig, so that a part stays far
-	// below maxMessage.
-	maxPart      = 1000
-	maxPartBytes = 4 << 20
+	"github.com/wazelet/wazelet/cri/parts"
 )
-
-// sendParts sends items in parts. An empty list is an empty stream.
-func sendParts[T proto.Message](items []T, send func([]T) error) error {
-	first, size := 0, 0
-	for i, item := range items {
-		next := proto.Size(item)
-		if i > first && (i-first == maxPart || size+next > maxPartBytes) {
-			if err := send(items[first:i]); err != nil {
-				return err
-			}
-			first, size = i, 0
-		}
-		size += next
-	}
-	if first == len(items) {
-		return nil
-	}
-	return send(items[first:])
-}
 
 // StreamPodSandboxes lists the pods that match, in parts.
 func (s podService) StreamPodSandboxes(r *runtimeapi.StreamPodSandboxesRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxesResponse]) error {
@@ -44,7 +15,7 @@ func (s podService) StreamPodSandboxes(r *runtimeapi.StreamPodSandboxesRequest, 
 	if err != nil {
 		return err
 	}
-	return sendParts(list.GetItems(), func(part []*runtimeapi.PodSandbox) error {
+	return parts.Send(list.GetItems(), func(part []*runtimeapi.PodSandbox) error {
 		return stream.Send(&runtimeapi.StreamPodSandboxesResponse{PodSandboxes: part})
 	})
 }
@@ -55,7 +26,7 @@ func (s containerService) StreamContainers(r *runtimeapi.StreamContainersRequest
 	if err != nil {
 		return err
 	}
-	return sendParts(list.GetContainers(), func(part []*runtimeapi.Container) error {
+	return parts.Send(list.GetContainers(), func(part []*runtimeapi.Container) error {
 		return stream.Send(&runtimeapi.StreamContainersResponse{Containers: part})
 	})
 }
@@ -66,7 +37,7 @@ func (s statsService) StreamContainerStats(r *runtimeapi.StreamContainerStatsReq
 	if err != nil {
 		return err
 	}
-	return sendParts(list.GetStats(), func(part []*runtimeapi.ContainerStats) error {
+	return parts.Send(list.GetStats(), func(part []*runtimeapi.ContainerStats) error {
 		return stream.Send(&runtimeapi.StreamContainerStatsResponse{ContainerStats: part})
 	})
 }
@@ -77,7 +48,7 @@ func (s statsService) StreamPodSandboxStats(r *runtimeapi.StreamPodSandboxStatsR
 	if err != nil {
 		return err
 	}
-	return sendParts(list.GetStats(), func(part []*runtimeapi.PodSandboxStats) error {
+	return parts.Send(list.GetStats(), func(part []*runtimeapi.PodSandboxStats) error {
 		return stream.Send(&runtimeapi.StreamPodSandboxStatsResponse{PodSandboxStats: part})
 	})
 }
@@ -88,7 +59,7 @@ func (s *imageService) StreamImages(r *runtimeapi.StreamImagesRequest, stream gr
 	if err != nil {
 		return err
 	}
-	return sendParts(list.GetImages(), func(part []*runtimeapi.Image) error {
+	return parts.Send(list.GetImages(), func(part []*runtimeapi.Image) error {
 		return stream.Send(&runtimeapi.StreamImagesResponse{Images: part})
 	})
 }

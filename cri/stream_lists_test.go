@@ -4,10 +4,8 @@ package cri
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -16,39 +14,6 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 )
-
-func TestPartsAreBoundedAndKeepTheirOrder(t *testing.T) {
-	big := strings.Repeat("x", maxPartBytes/3)
-	for name, tt := range map[string]struct {
-		items []string
-		parts []int
-	}{
-		"none":      {nil, nil},
-		"one":       {[]string{"a"}, []int{1}},
-		"many":      {slices.Repeat([]string{"a"}, 2*maxPart+1), []int{maxPart, maxPart, 1}},
-		"full":      {slices.Repeat([]string{"a"}, maxPart), []int{maxPart}},
-		"large":     {slices.Repeat([]string{big}, 5), []int{2, 2, 1}},
-		"too large": {[]string{"a", strings.Repeat("x", 2*maxPartBytes), "b"}, []int{1, 1, 1}},
-	} {
-		var items, sent []*runtimeapi.Container
-		for i, text := range tt.items {
-			items = append(items, &runtimeapi.Container{Id: fmt.Sprint(i), ImageId: text})
-		}
-		var parts []int
-		err := sendParts(items, func(part []*runtimeapi.Container) error {
-			parts = append(parts, len(part))
-			sent = append(sent, part...)
-			return nil
-		})
-		if err != nil || !slices.Equal(parts, tt.parts) || !slices.Equal(sent, items) {
-			t.Errorf("%s: parts of %v, %v; want %v", name, parts, err, tt.parts)
-		}
-	}
-	broken := io.ErrClosedPipe
-	if err := sendParts([]*runtimeapi.Container{{}}, func([]*runtimeapi.Container) error { return broken }); !errors.Is(err, broken) {
-		t.Errorf("a client that has gone: %v", err)
-	}
-}
 
 // TestStreamedListsAreTheUnaryOnes asks for each list both ways.
 func TestStreamedListsAreTheUnaryOnes(t *testing.T) {

@@ -5,9 +5,7 @@ package main
 import (
 	"context"
 	"errors"
-	"maps"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/config"
 	"github.com/wazelet/wazelet/cri"
+	"github.com/wazelet/wazelet/cri/delegate"
 	"github.com/wazelet/wazelet/cri/streaming"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
@@ -34,7 +33,8 @@ type node struct {
 	images     *imageservice.Service
 	containers *runtime.Controller
 	streams    *streaming.Server
-	noUserNS   error // why pods cannot have user namespaces, or nil
+	upstream   *delegate.Upstream // nil where every pod is WebAssembly
+	noUserNS   error              // why pods cannot have user namespaces, or nil
 	modules    *runtime.Modules
 	recovered  atomic.Bool
 
@@ -95,6 +95,14 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	if n.noUserNS = runtime.CheckUserNS(ctx, worker, c.Root); n.noUserNS != nil {
 		log.G(ctx).WithError(n.noUserNS).Warn("pods cannot have user namespaces (hostUsers: false)")
 	}
+	if endpoint := c.Endpoint(); endpoint != "" {
+		n.upstream, err = delegate.Dial(delegate.Options{
+			Endpoint: endpoint, LastKnown: time.Duration(c.Upstream.LastKnown), CgroupDriver: cgroup.Driver(c.Cgroup.Driver),
+		})
+		if err != nil {
+			return nil, errors.Join(err, n.closeDomain())
+		}
+	}
 	n.streams, err = streaming.Listen(ctx, streaming.Options{Address: c.Streaming.Address, Sandboxes: n.sandboxes, Runtime: n.containers})
 	if err != nil {
 		return nil, errors.Join(err, n.closeDomain())
@@ -107,7 +115,7 @@ func (n *node) endpoint(c config.Config) *cri.Server {
 	return cri.New(cri.Options{
 		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images, Streams: n.streams,
 		Version:  version.String(),
-		Handlers: slices.Sorted(maps.Keys(c.Handlers)), DefaultHandler: c.DefaultHandler,
+		Handlers: c.HandlersOf(config.KindWasm), DefaultHandler: c.DefaultHandler, Upstream: n.upstream,
 		CgroupDriver: cgroup.Driver(c.Cgroup.Driver), NoUserNamespaces: n.noUserNS,
 		Info: map[string]any{"revision": version.Revision(), "root": c.Root, "state": c.State},
 	})
@@ -121,6 +129,11 @@ func (n *node) recover(ctx context.Context) error {
 	}
 	if err := n.containers.Recover(ctx); err != nil {
 		return err
+	}
+	if n.upstream != nil {
+		if err := n.upstream.Start(ctx); err != nil {
+			return err
+		}
 	}
 	n.recovered.Store(true)
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -146,5 +159,9 @@ func (n *node) closeDomain() error {
 	n.refreshing.Wait()
 	n.containers.Close()
 	n.sandboxes.Close()
-	return n.images.Close()
+	err := n.images.Close()
+	if n.upstream != nil {
+		err = errors.Join(err, n.upstream.Close())
+	}
+	return err
 }

@@ -80,7 +80,11 @@ func serve(ctx context.Context, c config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	server := grpc.NewServer(append(options, cri.Interceptors(n.whyNotReady)...)...)
+	options = append(options, cri.Interceptors(n.whyNotReady)...)
+	if n.upstream != nil {
+		options = append(options, grpc.UnknownServiceHandler(n.upstream.PassUnknown))
+	}
+	server := grpc.NewServer(options...)
 	n.endpoint(c).Register(server)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
