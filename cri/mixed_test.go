@@ -35,8 +35,8 @@ func newMixedNode(t *testing.T, lastKnown time.Duration) mixedNode {
 	up, err := delegate.Dial(delegate.Options{Endpoint: g.socket, LastKnown: lastKnown, CgroupDriver: cgroup.Cgroupfs})
 	must(t, err)
 	must(t, up.Start(t.Context()))
-	front := newNode(t, func(o *Options) { o.Upstream = up })
 	t.Cleanup(func() { must(t, up.Close()) })
+	front := newNode(t, func(o *Options) { o.Upstream = up })
 	return mixedNode{testNode: front, back: back, gate: g}
 }
 

@@ -15,20 +15,34 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
+// subscribeTime is how long a subscription upstream is given to be confirmed. An
+// upstream runtime may confirm none before the first event.
+const subscribeTime = 500 * time.Millisecond
+
 // eventStream is a client's stream that both sides send to.
 type eventStream struct {
 	grpc.ServerStreamingServer[runtimeapi.ContainerEventResponse]
-	ctx  context.Context
-	mu   sync.Mutex
-	head sync.Once
+	ctx        context.Context
+	mu         sync.Mutex
+	subscribed chan struct{} // closed once the upstream runtime has been asked
+	once       sync.Once
 }
+
+// upstreamSubscribed lets the client know.
+func (s *eventStream) upstreamSubscribed() { s.once.Do(func() { close(s.subscribed) }) }
 
 func (s *eventStream) Context() context.Context { return s.ctx }
 
-// SendHeader tells the client that it misses nothing from now on.
-func (s *eventStream) SendHeader(md metadata.MD) (err error) {
-	s.head.Do(func() { err = s.ServerStreamingServer.SendHeader(md) })
-	return err
+// SendHeader tells the client that it misses nothing from now on. The local side calls
+// it when it has subscribed.
+func (s *eventStream) SendHeader(md metadata.MD) error {
+	select {
+	case <-s.subscribed:
+	case <-s.ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ServerStreamingServer.SendHeader(md)
 }
 
 // Send sends one event.
@@ -44,7 +58,7 @@ func (s *eventStream) Send(e *runtimeapi.ContainerEventResponse) error {
 // both: the kubelet then looks at the lists more often.
 func (r *Router) GetContainerEvents(q *runtimeapi.GetEventsRequest, s grpc.ServerStreamingServer[runtimeapi.ContainerEventResponse]) error {
 	ctx, cancel := context.WithCancelCause(s.Context())
-	out := &eventStream{ServerStreamingServer: s, ctx: ctx}
+	out := &eventStream{ServerStreamingServer: s, ctx: ctx, subscribed: make(chan struct{})}
 	var sides sync.WaitGroup
 	sides.Go(func() { cancel(r.upstreamEvents(ctx, q, out)) })
 	sides.Go(func() { cancel(r.local.Runtime.GetContainerEvents(q, out)) })
@@ -58,6 +72,7 @@ func (r *Router) upstreamEvents(ctx context.Context, q *runtimeapi.GetEventsRequ
 	var missed *sight // what was seen before the events ceased
 	for {
 		err := r.passEvents(ctx, q, out, missed)
+		out.upstreamSubscribed() // or away: what happens meanwhile is told when it is back
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -89,6 +104,13 @@ func (r *Router) passEvents(ctx context.Context, q *runtimeapi.GetEventsRequest,
 	if err != nil {
 		return err
 	}
+	confirmed := time.AfterFunc(subscribeTime, out.upstreamSubscribed)
+	defer confirmed.Stop()
+	go func() {
+		if _, err := events.Header(); err == nil { // it ends with ctx at the latest
+			out.upstreamSubscribed()
+		}
+	}()
 	if missed != nil {
 		if err := r.up.mirror.refresh(ctx, r.up.runtime, r.up.images); err != nil {
 			return err

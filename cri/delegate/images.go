@@ -120,21 +120,21 @@ func (r ImageRouter) RemoveImage(ctx context.Context, q *runtimeapi.RemoveImageR
 		}
 		return nil, cause
 	}
-	theirs := proto.CloneOf(q)
-	// Both sides must mean the same image, whatever name it has on which.
-	status, err := r.local.Images.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
+	// Both sides must mean the same image, whatever names it has on which.
+	named := proto.CloneOf(q)
+	status, err := r.ImageStatus(ctx, imageStatus(ref))
 	if err != nil {
 		return nil, err
 	}
 	if id := status.GetImage().GetId(); id != "" {
-		theirs.Image.Image = id
+		named.Image.Image = id
 	}
-	if _, err := done(ctx, r.up, r.up.images.RemoveImage, theirs, func(*runtimeapi.RemoveImageResponse) {
-		r.up.mirror.imageRemoved(theirs.GetImage().GetImage())
+	if _, err := done(ctx, r.up, r.up.images.RemoveImage, named, func(*runtimeapi.RemoveImageResponse) {
+		r.up.mirror.imageRemoved(named.GetImage().GetImage())
 	}); err != nil {
 		return nil, err
 	}
-	return r.local.Images.RemoveImage(ctx, q)
+	return r.local.Images.RemoveImage(ctx, named)
 }
 
 // ImageFsInfo measures the file systems of both stores. The kubelet reads the first
