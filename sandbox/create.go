@@ -64,13 +64,18 @@ func (c *Controller) create(ctx context.Context, config Config) (Sandbox, error)
 	if err != nil {
 		return Sandbox{}, fmt.Errorf("sandbox %s: %w", config.Metadata, err)
 	}
+	return c.make(ctx, sb)
+}
+
+// make brings a planned sandbox into being, recorded first.
+func (c *Controller) make(ctx context.Context, sb Sandbox) (Sandbox, error) {
 	var made undo.Stack
 	if err := c.records.Put(sb.ID, sb); err != nil {
-		return Sandbox{}, fmt.Errorf("sandbox %s: %w", config.Metadata, err)
+		return Sandbox{}, fmt.Errorf("sandbox %s: %w", sb.Metadata, err)
 	}
 	ready, err := c.build(ctx, sb, &made)
 	if err != nil {
-		return Sandbox{}, fmt.Errorf("sandbox %s: %w", config.Metadata, errors.Join(err, c.rollBack(ctx, sb, &made)))
+		return Sandbox{}, fmt.Errorf("sandbox %s: %w", sb.Metadata, errors.Join(err, c.rollBack(ctx, sb, &made)))
 	}
 	c.store.publish(ready)
 	c.changed(ready)
@@ -113,7 +118,7 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 	if err := trySysctls(sb.Sysctls); err != nil {
 		return sb, err
 	}
-	if sb.Network == NetworkPod {
+	if sb.Network == NetworkPod && !sb.Adopted {
 		if err := c.connect(ctx, &sb, made); err != nil {
 			return sb, err
 		}

@@ -88,13 +88,8 @@ func (c *Controller) recoverOne(ctx context.Context, sb Sandbox) {
 
 // takeBack removes all that a half-made sandbox may have.
 func (c *Controller) takeBack(ctx context.Context, sb Sandbox) error {
-	if err := c.detach(ctx, sb); err != nil {
+	if err := c.disconnect(ctx, sb); err != nil {
 		return err
-	}
-	if sb.NetNS != "" {
-		if err := netns.Remove(sb.NetNS); err != nil {
-			return err
-		}
 	}
 	return c.clear(sb)
 }

@@ -124,6 +124,9 @@ type Sandbox struct {
 	// Resized is what replaces Overhead and Resources of the config since the pod
 	// was resized; nil when it never was.
 	Resized *Resources `json:"resized,omitempty"`
+	// Adopted says that the pod is another runtime's: its network namespace, addresses
+	// and end are not ours to make or to take away.
+	Adopted bool `json:"adopted,omitempty"`
 	// Attachment is how to detach the pod; nil when there is nothing to detach.
 	Attachment *network.Attachment `json:"attachment,omitempty"`
 }

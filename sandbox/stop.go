@@ -71,10 +71,7 @@ func (c *Controller) stop(ctx context.Context, sb Sandbox) (Sandbox, error) {
 	if sb.NetNS == "" {
 		return sb, nil
 	}
-	if err := c.detach(ctx, sb); err != nil {
-		return sb, err
-	}
-	if err := netns.Remove(sb.NetNS); err != nil {
+	if err := c.disconnect(ctx, sb); err != nil {
 		return sb, err
 	}
 	// The addresses may be another pod's from now on.
@@ -106,6 +103,17 @@ func (c *Controller) update(sb Sandbox) error {
 	}
 	c.store.publish(sb)
 	return nil
+}
+
+// disconnect takes a sandbox's network away. That of an adopted one stays.
+func (c *Controller) disconnect(ctx context.Context, sb Sandbox) error {
+	if sb.Adopted || sb.NetNS == "" {
+		return nil
+	}
+	if err := c.detach(ctx, sb); err != nil {
+		return err
+	}
+	return netns.Remove(sb.NetNS)
 }
 
 // detach takes a sandbox off the network, also one whose namespace is gone.
