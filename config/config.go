@@ -240,3 +240,14 @@ func (c Config) HandlersOf(kind string) []string {
 	slices.Sort(names)
 	return names
 }
+
+// Hybrids are the handlers of kind hybrid, each with the upstream runtime's own handler.
+func (c Config) Hybrids() map[string]string {
+	hybrids := map[string]string{}
+	for name, h := range c.Handlers {
+		if h.Kind == KindHybrid {
+			hybrids[name] = h.UpstreamHandler
+		}
+	}
+	return hybrids
+}

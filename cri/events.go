@@ -32,6 +32,9 @@ func (s eventService) GetContainerEvents(_ *runtimeapi.GetEventsRequest, stream 
 		if err != nil {
 			return err
 		}
+		if e.Sandbox.Adopted && e.ID == e.Sandbox.ID {
+			continue // the runtime whose pod it is tells of it
+		}
 		if err := stream.Send(s.response(stream.Context(), e)); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func newMixedNode(t *testing.T, lastKnown time.Duration) mixedNode {
 	must(t, err)
 	must(t, up.Start(t.Context()))
 	t.Cleanup(func() { must(t, up.Close()) })
-	front := newNode(t, func(o *Options) { o.Upstream = up })
+	front := newNode(t, func(o *Options) { o.Upstream, o.Hybrids = up, map[string]string{"hybrid": "upstream"} })
 	return mixedNode{testNode: front, back: back, gate: g}
 }
 

@@ -80,11 +80,12 @@ func (s podService) PodSandboxStatus(_ context.Context, r *runtimeapi.PodSandbox
 	return resp, err
 }
 
-// ListPodSandbox lists the pods that match.
+// ListPodSandbox lists the pods that match. Adopted ones are in the list of the runtime
+// whose they are.
 func (s podService) ListPodSandbox(_ context.Context, r *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
 	resp := &runtimeapi.ListPodSandboxResponse{}
 	for _, sb := range s.sandboxes.List() {
-		if sb.State != sandbox.StateCreating && matchesSandbox(sb, r.GetFilter()) {
+		if sb.State != sandbox.StateCreating && !sb.Adopted && matchesSandbox(sb, r.GetFilter()) {
 			resp.Items = append(resp.Items, sandboxItem(sb))
 		}
 	}

@@ -30,6 +30,10 @@ type Options struct {
 	// Upstream is the runtime that the pods of all other handlers are handed to; nil on
 	// a node where every pod is WebAssembly.
 	Upstream *delegate.Upstream
+	// Hybrids are the handlers of pods that the upstream runtime makes and whose
+	// containers are Wazelet's where their images are WebAssembly, each with the upstream
+	// runtime's own handler.
+	Hybrids map[string]string
 	// CgroupDriver is told to the kubelet, which must use the same one.
 	CgroupDriver cgroup.Driver
 	// NoUserNamespaces says why pods cannot have user namespaces on this node
@@ -70,30 +74,6 @@ func New(o Options) *Server {
 		s.runtime, s.images = router, router.Images()
 	}
 	return s
-}
-
-// localSide is what a router needs to know of Wazelet's own side.
-func localSide(o Options, s *Server) delegate.Local {
-	return delegate.Local{
-		Runtime: s.runtime, Images: s.images,
-		Sandbox: func(id string) (string, error) {
-			sb, err := o.Sandboxes.Get(id)
-			return sb.ID, err
-		},
-		Container: func(id string) (string, error) {
-			c, err := o.Runtime.Get(id)
-			return c.ID, err
-		},
-		PodHandler: func(uid string) (string, bool) {
-			for _, sb := range o.Sandboxes.List() {
-				if sb.UID == uid && sb.State != sandbox.StateNotReady {
-					return sb.Handler, true
-				}
-			}
-			return "", false
-		},
-		Handlers: o.Handlers, DefaultHandler: o.DefaultHandler,
-	}
 }
 
 // Register adds both CRI services to a gRPC server made with [Interceptors].

@@ -133,9 +133,10 @@ func (s statsService) whole(ctx context.Context, sb sandbox.Sandbox, containers 
 	return sumOf(containers, time.Now())
 }
 
-// interfaces reads the counters of a pod's own network.
+// interfaces reads the counters of a pod's own network. Those of an adopted one are the
+// other runtime's to tell.
 func (s statsService) interfaces(ctx context.Context, sb sandbox.Sandbox) []*netlink.LinkAttrs {
-	if sb.NetNS == "" || sb.State != sandbox.StateReady {
+	if sb.NetNS == "" || sb.State != sandbox.StateReady || sb.Adopted {
 		return nil
 	}
 	links, err := networkInterfaces(sb.NetNS)

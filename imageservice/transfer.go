@@ -52,6 +52,21 @@ func (s *Service) transfer(ctx context.Context, session *registry.Session, named
 	}
 	ctx, fetched := observe.Begin(ctx, observe.StepFetch)
 	defer func() { fetched(err) }()
+	pulled, err := s.read(ctx, session, named, rule, top)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.transferLayers(ctx, session, pulled.image, pulled.blobs, pulled.layers); err != nil {
+		return nil, err
+	}
+	if pulled.image.Module != nil {
+		pulled.image.Module.Name = moduleName(named, pulled.blobs[0], pulled.image)
+	}
+	return pulled, s.link(ctx, pulled.stored)
+}
+
+// read fetches what describes an image: its manifest and its configuration.
+func (s *Service) read(ctx context.Context, session *registry.Session, named reference.Named, rule policy.Rule, top ocispec.Descriptor) (*pulled, error) {
 	names, err := namesFor(named, top)
 	if err != nil {
 		return nil, err
@@ -83,14 +98,8 @@ func (s *Service) transfer(ctx context.Context, session *registry.Session, named
 	if err != nil {
 		return nil, err
 	}
-	if err := s.transferLayers(ctx, session, image, shape.blobs, layers); err != nil {
-		return nil, err
-	}
-	if image.Module != nil {
-		image.Module.Name = moduleName(named, shape.blobs[0], image)
-	}
 	stored := stored{image: image, manifest: desc, config: manifest.Config, blobs: shape.blobs, layers: layers}
-	return &pulled{stored: stored, top: top, names: names}, s.link(ctx, stored)
+	return &pulled{stored: stored, top: top, names: names}, nil
 }
 
 // namesFor returns the names of an image pulled as named: its digest, and its tag if it has one.

@@ -115,7 +115,7 @@ func (n *node) endpoint(c config.Config) *cri.Server {
 	return cri.New(cri.Options{
 		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images, Streams: n.streams,
 		Version:  version.String(),
-		Handlers: c.HandlersOf(config.KindWasm), DefaultHandler: c.DefaultHandler, Upstream: n.upstream,
+		Handlers: c.HandlersOf(config.KindWasm), DefaultHandler: c.DefaultHandler, Upstream: n.upstream, Hybrids: c.Hybrids(),
 		CgroupDriver: cgroup.Driver(c.Cgroup.Driver), NoUserNamespaces: n.noUserNS,
 		Info: map[string]any{"revision": version.Revision(), "root": c.Root, "state": c.State},
 	})

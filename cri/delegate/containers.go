@@ -11,6 +11,9 @@ import (
 // CreateContainer makes a container in a pod, on the pod's side.
 func (r *Router) CreateContainer(ctx context.Context, q *runtimeapi.CreateContainerRequest) (*runtimeapi.CreateContainerResponse, error) {
 	return route(ctx, r, r.sandbox(), q.GetPodSandboxId(), q, r.createHere, func() (*runtimeapi.CreateContainerResponse, error) {
+		if handler := r.hybrid(q.GetPodSandboxId()); handler != "" {
+			return r.createHybrid(ctx, handler, q)
+		}
 		return r.createThere(ctx, q)
 	})
 }

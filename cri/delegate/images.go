@@ -26,28 +26,60 @@ func (r *Router) Images() ImageRouter { return ImageRouter{Router: r} }
 // PullImage fetches an image into the store of the side that the pod it is for is on.
 // The kubelet says the pod, whose sandbox is there by then; crictl can say the handler.
 func (r ImageRouter) PullImage(ctx context.Context, q *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
-	if r.pullsHere(q) {
+	handler := r.pullHandler(q)
+	if r.own[handler] {
 		return r.local.Images.PullImage(ctx, q)
 	}
-	return done(ctx, r.up, r.up.images.PullImage, q, func(*runtimeapi.PullImageResponse) { r.up.imagesChanged() })
+	if _, hybrid := r.local.Hybrid.Handlers[handler]; hybrid {
+		return r.pullHybrid(ctx, q)
+	}
+	return r.pullThere(ctx, q)
 }
 
-func (r *Router) pullsHere(q *runtimeapi.PullImageRequest) bool {
+func (r ImageRouter) pullThere(ctx context.Context, q *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
+	return done(ctx, r.up, r.up.images.PullImage, r.withoutHybrid(q), func(*runtimeapi.PullImageResponse) { r.up.imagesChanged() })
+}
+
+// withoutHybrid is a request without the name of a handler that the upstream runtime
+// does not know.
+func (r *Router) withoutHybrid(q *runtimeapi.PullImageRequest) *runtimeapi.PullImageRequest {
+	theirs, hybrid := r.local.Hybrid.Handlers[q.GetImage().GetRuntimeHandler()]
+	if !hybrid {
+		return q
+	}
+	q = proto.CloneOf(q)
+	q.Image.RuntimeHandler = theirs
+	return q
+}
+
+// pullHandler is the handler that an image is wanted for.
+func (r *Router) pullHandler(q *runtimeapi.PullImageRequest) string {
 	if uid := q.GetSandboxConfig().GetMetadata().GetUid(); uid != "" {
-		if _, ok := r.local.PodHandler(uid); ok {
-			return true
+		if handler, ok := r.local.PodHandler(uid); ok {
+			return handler
 		}
-		if r.hasPod(uid) {
-			return false
+		if sb := r.upstreamPod(uid); sb != nil {
+			if handler := r.hybridHandler(sb); handler != "" {
+				return handler
+			}
+			return noHandler
 		}
 	}
-	return r.isOwn(q.GetImage().GetRuntimeHandler())
+	return r.handlerOf(q.GetImage().GetRuntimeHandler())
 }
 
-// hasPod says whether a pod is known to be upstream.
-func (r *Router) hasPod(uid string) bool {
+// noHandler is none of Wazelet's.
+const noHandler = ""
+
+// upstreamPod finds the sandbox that a pod has upstream; nil when it has none.
+func (r *Router) upstreamPod(uid string) *runtimeapi.PodSandbox {
 	list, _ := r.up.mirror.sandboxList()
-	return slices.ContainsFunc(list, func(sb *runtimeapi.PodSandbox) bool { return sb.GetMetadata().GetUid() == uid })
+	for _, sb := range list {
+		if sb.GetMetadata().GetUid() == uid {
+			return sb
+		}
+	}
+	return nil
 }
 
 // ImageStatus shows an image that either side has. The kubelet asks without saying for

@@ -90,9 +90,13 @@ func (r *Router) ListPodSandboxMetrics(ctx context.Context, q *runtimeapi.ListPo
 		return nil, err
 	}
 	all := own.union(upstream)
-	merged := &runtimeapi.ListPodSandboxMetricsResponse{}
-	merged.PodMetrics = append(relabelled(ours.GetPodMetrics(), own, all), relabelled(theirs.GetPodMetrics(), upstream, all)...)
-	return merged, nil
+	return &runtimeapi.ListPodSandboxMetricsResponse{PodMetrics: mergePods(
+		relabelled(ours.GetPodMetrics(), own, all), relabelled(theirs.GetPodMetrics(), upstream, all),
+		(*runtimeapi.PodSandboxMetrics).GetPodSandboxId,
+		func(theirs, ours *runtimeapi.PodSandboxMetrics) {
+			theirs.ContainerMetrics = append(theirs.ContainerMetrics, ours.GetContainerMetrics()...)
+		},
+	)}, nil
 }
 
 // descriptors are the labels of each side's metrics.

@@ -5,6 +5,8 @@ package delegate
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -22,10 +24,13 @@ import (
 // runtime has is taken from it.
 func (r *Router) createHere(ctx context.Context, q *runtimeapi.CreateContainerRequest) (*runtimeapi.CreateContainerResponse, error) {
 	answer, err := r.local.Runtime.CreateContainer(ctx, q)
+	ref := q.GetConfig().GetImage().GetImage()
+	if errdefs.IsInvalidArgument(err) {
+		return answer, r.advise(ctx, ref, err)
+	}
 	if !isNotFound(err) {
 		return answer, err
 	}
-	ref := q.GetConfig().GetImage().GetImage()
 	here, statusErr := r.local.Images.ImageStatus(ctx, imageStatus(ref))
 	if statusErr != nil || here.GetImage() != nil {
 		return answer, err
@@ -38,6 +43,18 @@ func (r *Router) createHere(ctx context.Context, q *runtimeapi.CreateContainerRe
 		return nil, err
 	}
 	return r.local.Runtime.CreateContainer(ctx, q)
+}
+
+// advise adds to the refusal of a native image where it can run.
+func (r *Router) advise(ctx context.Context, ref string, err error) error {
+	wasm, here := r.local.Hybrid.IsWasm(ctx, ref)
+	if wasm || !here {
+		return err
+	}
+	if hybrids := slices.Sorted(maps.Keys(r.local.Hybrid.Handlers)); len(hybrids) > 0 {
+		return fmt.Errorf("%w: the image is not WebAssembly: native containers run in pods whose RuntimeClass has the handler %s, beside Wasm ones, or without this RuntimeClass", err, strings.Join(hybrids, " or "))
+	}
+	return fmt.Errorf("%w: the image is not WebAssembly: native containers run in pods without this RuntimeClass, which the upstream runtime makes", err)
 }
 
 // take gets an image of the upstream runtime's.

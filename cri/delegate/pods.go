@@ -11,26 +11,40 @@ import (
 // RunPodSandbox makes a pod on the side that its handler says. A handler that
 // Wazelet's configuration does not name is the upstream runtime's to know or to refuse.
 func (r *Router) RunPodSandbox(ctx context.Context, q *runtimeapi.RunPodSandboxRequest) (*runtimeapi.RunPodSandboxResponse, error) {
-	if r.isOwn(q.GetRuntimeHandler()) {
+	handler := r.handlerOf(q.GetRuntimeHandler())
+	if r.own[handler] {
 		return r.local.Runtime.RunPodSandbox(ctx, q)
 	}
+	if _, hybrid := r.local.Hybrid.Handlers[handler]; hybrid {
+		return r.runHybrid(ctx, q)
+	}
+	return r.runThere(ctx, q)
+}
+
+func (r *Router) runThere(ctx context.Context, q *runtimeapi.RunPodSandboxRequest) (*runtimeapi.RunPodSandboxResponse, error) {
 	return done(ctx, r.up, r.up.runtime.RunPodSandbox, q, func(a *runtimeapi.RunPodSandboxResponse) {
 		r.up.mirror.sandboxMade(a.GetPodSandboxId(), q)
 	})
 }
 
-// StopPodSandbox stops a pod on its side.
+// StopPodSandbox stops a pod on its side; of a hybrid one, what is Wazelet's first.
 func (r *Router) StopPodSandbox(ctx context.Context, q *runtimeapi.StopPodSandboxRequest) (*runtimeapi.StopPodSandboxResponse, error) {
 	return route(ctx, r, r.sandbox(), q.GetPodSandboxId(), q, r.local.Runtime.StopPodSandbox, func() (*runtimeapi.StopPodSandboxResponse, error) {
+		if err := endAdopted(ctx, r, q.GetPodSandboxId(), r.local.Runtime.StopPodSandbox, q); err != nil {
+			return nil, err
+		}
 		return done(ctx, r.up, r.up.runtime.StopPodSandbox, q, func(*runtimeapi.StopPodSandboxResponse) {
 			r.up.mirror.sandboxStopped(q.GetPodSandboxId())
 		})
 	})
 }
 
-// RemovePodSandbox removes a pod on its side.
+// RemovePodSandbox removes a pod on its side; of a hybrid one, what is Wazelet's first.
 func (r *Router) RemovePodSandbox(ctx context.Context, q *runtimeapi.RemovePodSandboxRequest) (*runtimeapi.RemovePodSandboxResponse, error) {
 	return route(ctx, r, r.sandbox(), q.GetPodSandboxId(), q, r.local.Runtime.RemovePodSandbox, func() (*runtimeapi.RemovePodSandboxResponse, error) {
+		if err := endAdopted(ctx, r, q.GetPodSandboxId(), r.local.Runtime.RemovePodSandbox, q); err != nil {
+			return nil, err
+		}
 		return done(ctx, r.up, r.up.runtime.RemovePodSandbox, q, func(*runtimeapi.RemovePodSandboxResponse) {
 			r.up.mirror.sandboxRemoved(q.GetPodSandboxId())
 		})

@@ -39,6 +39,8 @@ type Local struct {
 	// request without a handler means. Every other one is the upstream runtime's.
 	Handlers       []string
 	DefaultHandler string
+
+	Hybrid Hybrid
 }
 
 // Router answers CRI's RPCs from both sides.
@@ -59,13 +61,16 @@ func NewRouter(local Local, up *Upstream) *Router {
 	return r
 }
 
-// isOwn says whether pods of a handler are Wazelet's.
-func (r *Router) isOwn(handler string) bool {
-	if handler == "" {
-		handler = r.local.DefaultHandler
+// handlerOf is the handler that a request means.
+func (r *Router) handlerOf(name string) string {
+	if name == "" {
+		return r.local.DefaultHandler
 	}
-	return r.own[handler]
+	return name
 }
+
+// isOwn says whether pods of a handler are Wazelet's.
+func (r *Router) isOwn(handler string) bool { return r.own[r.handlerOf(handler)] }
 
 // kind is what an id names.
 type kind struct {

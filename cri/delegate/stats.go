@@ -54,7 +54,13 @@ func (r *Router) ContainerStats(ctx context.Context, q *runtimeapi.ContainerStat
 // PodSandboxStats measures a pod.
 func (r *Router) PodSandboxStats(ctx context.Context, q *runtimeapi.PodSandboxStatsRequest) (*runtimeapi.PodSandboxStatsResponse, error) {
 	return route(ctx, r, r.sandbox(), q.GetPodSandboxId(), q, r.local.Runtime.PodSandboxStats, func() (*runtimeapi.PodSandboxStatsResponse, error) {
-		return forward(ctx, r.up, r.up.runtime.PodSandboxStats, q)
+		theirs, err := forward(ctx, r.up, r.up.runtime.PodSandboxStats, q)
+		if err == nil && r.local.Hybrid.Adopted != nil && r.local.Hybrid.Adopted(q.GetPodSandboxId()) {
+			if ours, err := r.local.Runtime.PodSandboxStats(ctx, q); err == nil { // or it has just gone
+				addContainers(theirs.GetStats(), ours.GetStats())
+			}
+		}
+		return theirs, err
 	})
 }
 
@@ -104,6 +110,41 @@ func (r *Router) ListPodSandboxStats(ctx context.Context, q *runtimeapi.ListPodS
 	if err != nil {
 		return nil, err
 	}
-	ours.Stats = append(ours.GetStats(), theirs.GetStats()...)
+	ours.Stats = mergePods(ours.GetStats(), theirs.GetStats(), func(s *runtimeapi.PodSandboxStats) string { return s.GetAttributes().GetId() }, addContainers)
 	return ours, nil
+}
+
+// mergePods lists the pods of both sides. What Wazelet measures in a hybrid pod is
+// added to what the upstream runtime does.
+func mergePods[T proto.Message](ours, theirs []T, id func(T) string, add func(theirs, ours T)) []T {
+	at := make(map[string]int, len(theirs))
+	for i, pod := range theirs {
+		at[id(pod)] = i
+	}
+	merged := make([]T, 0, len(ours)+len(theirs))
+	own := map[string]T{}
+	for _, pod := range ours {
+		if _, hybrid := at[id(pod)]; hybrid {
+			own[id(pod)] = pod
+			continue
+		}
+		merged = append(merged, pod)
+	}
+	for _, pod := range theirs {
+		if ours, hybrid := own[id(pod)]; hybrid {
+			pod = proto.CloneOf(pod) // the mirror has it too
+			add(pod, ours)
+		}
+		merged = append(merged, pod)
+	}
+	return merged
+}
+
+// addContainers adds Wazelet's containers to a pod, whose own figures, by its cgroup,
+// have them in already.
+func addContainers(theirs, ours *runtimeapi.PodSandboxStats) {
+	if theirs.Linux == nil {
+		theirs.Linux = &runtimeapi.LinuxPodSandboxStats{}
+	}
+	theirs.Linux.Containers = append(theirs.Linux.Containers, ours.GetLinux().GetContainers()...)
 }
