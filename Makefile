@@ -15,10 +15,10 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts bench bench-wasi wasi-testsuite critest fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts parts-containerd bench bench-wasi wasi-testsuite critest fuzz clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: toolbox ## Build bin/wazelet and bin/wazelet-worker
 	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/wazelet ./cmd/wazelet-worker
@@ -63,6 +63,9 @@ critest: build parts ## Run the CRI validation suite with the handler wasm and p
 
 parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust
 	$(GO) run $(LAB)/parts
+
+parts-containerd: ## Build containerd, its shim, ctr, runc and a pause program as well
+	$(GO) run $(LAB)/parts containerd containerd-shim-runc-v2 ctr runc pause
 
 demo: ## Bring up a cluster on Wazelet and run examples/ (as root); CI=true: check and end
 	@mkdir -p .cache && $(GO) build -o .cache/demo $(LAB)/demo

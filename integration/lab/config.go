@@ -106,7 +106,7 @@ func (c *Cluster) wazeletConfig() string {
 		"[grpc]",
 		fmt.Sprintf("address = %q", c.Socket()),
 		"[log]",
-		`level = "debug"`,
+		fmt.Sprintf("level = %q", c.options.LogLevel),
 		"[cgroup]",
 		`driver = "cgroupfs"`,
 		fmt.Sprintf("parent = %q", "/"+c.name+"/wazelet"),

@@ -197,7 +197,7 @@ func orExit0(err error) error {
 
 // LogFile returns the file that holds the named daemon's output. The daemons are
 // etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet,
-// registry, registry-private and wazelet.
+// registry, registry-private, wazelet and containerd.
 func (c *Cluster) LogFile(name string) string { return c.path("log", name+".log") }
 
 // LogFiles returns the log files of all daemons started so far.

@@ -29,6 +29,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 	if c.PID("wazelet") != 0 {
 		errs = append(errs, c.removeSandboxes(ctx))
 	}
+	errs = append(errs, c.endContainerd(ctx))
 	for _, name := range []string{"wazelet", "kube-scheduler", "kube-controller-manager"} {
 		errs = append(errs, c.stopDaemon(name, unix.SIGTERM, 10*time.Second))
 	}

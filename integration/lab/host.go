@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fixedDirs are folders that the kubelet and libcni write to whatever their
-// configuration says. The laboratory lays folders of its own over them.
-var fixedDirs = []string{"/var/lib/kubelet", "/var/log/containers", "/var/lib/cni"}
+// fixedDirs are folders that the kubelet, libcni and containerd's shims write to
+// whatever their configuration says. The laboratory lays folders of its own over
+// them.
+var fixedDirs = []string{"/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd"}
 
 // tunables are the kernel settings that the kubelet insists on. It would set them
 // for the whole machine (a panic on every oops, among them); instead it is shown

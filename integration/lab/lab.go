@@ -2,8 +2,8 @@
 
 // Package lab brings up a one-node Kubernetes cluster of real, unmodified parts
 // around a wazelet binary: etcd, API server, scheduler, controller manager and
-// kubelet, an OCI registry and the CNI plugins. The demo and the end-to-end tests
-// stand on it.
+// kubelet, an OCI registry and the CNI plugins; and, for those who ask, a containerd
+// with runc. The demo, the end-to-end tests and the benchmark of pods stand on it.
 //
 // Everything runs in a network namespace, a mount namespace and a cgroup branch of
 // its own, below one scratch folder, so that several laboratories can exist at
@@ -49,6 +49,8 @@ type Options struct {
 	Wazelet string
 	// Node is the node's name, by default node0.
 	Node string
+	// LogLevel is wazelet's, by default debug.
+	LogLevel string
 	// LogMaxSize is the size at which the kubelet rotates a container's log,
 	// by default 10Mi.
 	LogMaxSize string
@@ -131,6 +133,7 @@ func (o *Options) complete() error {
 		o.Wazelet = or(o.Wazelet, filepath.Join(repo, "bin", "wazelet"))
 	}
 	o.Node = or(o.Node, "node0")
+	o.LogLevel = or(o.LogLevel, "debug")
 	o.LogMaxSize = or(o.LogMaxSize, "10Mi")
 	if o.Log == nil {
 		o.Log = io.Discard
@@ -180,6 +183,10 @@ func (c *Cluster) PodLogs() string { return c.path("pods") }
 
 // Root returns wazelet's root folder: images, module cache, records.
 func (c *Cluster) Root() string { return c.path("wazelet") }
+
+// CgroupParent returns the cgroup that the laboratory's pods without a kubelet have
+// theirs in, as the API's cgroup_parent: the named one below its own branch.
+func (c *Cluster) CgroupParent(name string) string { return "/" + c.name + "/" + name }
 
 // CDI returns the folder of wazelet's CDI files.
 func (c *Cluster) CDI() string { return c.path("cdi") }

@@ -39,8 +39,14 @@ func PrepareServers(ctx context.Context, log io.Writer) error {
 }
 
 func installToolchain(ctx context.Context, log io.Writer) error {
+	return installFiles(ctx, log, "compilers of C and Rust", toolchain)
+}
+
+// installFiles installs the packages of those files that are missing; patterns
+// name the files.
+func installFiles(ctx context.Context, log io.Writer, what string, files map[string]string) error {
 	var missing []string
-	for pattern, pkg := range toolchain {
+	for pattern, pkg := range files {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			return err
@@ -57,7 +63,7 @@ func installToolchain(ctx context.Context, log io.Writer) error {
 	if err := installPackages(ctx, log, missing); err != nil {
 		return err
 	}
-	fmt.Fprintf(log, "compilers of C and Rust: installed, %s\n", time.Since(start).Round(time.Second/10))
+	fmt.Fprintf(log, "%s: installed, %s\n", what, time.Since(start).Round(time.Second/10))
 	return nil
 }
 

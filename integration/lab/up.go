@@ -15,22 +15,42 @@ import (
 	"time"
 )
 
+// step is a part of bringing a laboratory up.
+type step struct {
+	name string
+	run  func(context.Context) error
+}
+
 // Up brings the laboratory up and returns when its node is Ready. After an error
 // Down takes away what was made.
 func (c *Cluster) Up(ctx context.Context) error {
-	if err := c.check(); err != nil {
+	if err := c.check("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"); err != nil {
 		return err
 	}
-	steps := []struct {
-		name string
-		run  func(context.Context) error
-	}{
+	return c.take(ctx, []step{
 		{"namespaces", c.prepare},
 		{"registry, etcd, wazelet", c.startBase},
 		{"API server", c.startAPIServer},
 		{"controllers, scheduler, kubelet", c.startControllers},
 		{"node Ready", c.waitNode},
+	})
+}
+
+// UpRuntime brings the laboratory up without Kubernetes: namespaces, registries and
+// wazelet, for those who speak to it themselves. Down takes it away too.
+func (c *Cluster) UpRuntime(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
 	}
+	return c.take(ctx, []step{
+		{"namespaces", c.prepare},
+		{"registries", c.startRegistries},
+		{"wazelet", c.StartRuntime},
+		{"wazelet answers", c.waitRuntime},
+	})
+}
+
+func (c *Cluster) take(ctx context.Context, steps []step) error {
 	start := time.Now()
 	for _, step := range steps {
 		if err := step.run(ctx); err != nil {
@@ -41,9 +61,10 @@ func (c *Cluster) Up(ctx context.Context) error {
 	return nil
 }
 
-// check finds missing programs before anything is started.
-func (c *Cluster) check() error {
-	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl", "crictl", "registry", "cni/bridge"} {
+// check finds missing programs before anything is started: those named, and those
+// that every laboratory needs.
+func (c *Cluster) check(names ...string) error {
+	for _, name := range append(names, "crictl", "registry", "cni/bridge") {
 		if _, err := os.Stat(c.part(name)); err != nil {
 			return fmt.Errorf("part %s: %w (go run ./integration/lab/cmd/parts builds it)", name, err)
 		}
@@ -70,10 +91,16 @@ func (c *Cluster) prepare(context.Context) error {
 	return c.namespaces.create(c.arrangeMounts)
 }
 
-func (c *Cluster) startBase(ctx context.Context) error {
+func (c *Cluster) startRegistries(context.Context) error {
 	return errors.Join(
 		c.startDaemon("registry", c.part("registry"), "serve", c.path("registry.yaml")),
 		c.startDaemon("registry-private", c.part("registry"), "serve", c.path("registry-private.yaml")),
+	)
+}
+
+func (c *Cluster) startBase(ctx context.Context) error {
+	return errors.Join(
+		c.startRegistries(ctx),
 		c.startDaemon("etcd", c.part("etcd"),
 			"--data-dir", c.path("etcd"),
 			"--listen-client-urls", "http://127.0.0.1:2379",

@@ -83,9 +83,13 @@ func (b *Builder) stampFile(p Part) string {
 // stamp hashes everything that decides the bytes of the program.
 func (b *Builder) stamp(p Part) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, goruntime.Version(), goruntime.GOARCH, args(p, "-"), environment)
-	for _, name := range []string{"go.mod", "go.sum"} {
-		content, err := os.ReadFile(filepath.Join(b.Modules, p.Module, name))
+	fmt.Fprintln(h, goruntime.Version(), goruntime.GOARCH, args(p, "-"), environment(p))
+	files := []string{"go.mod", "go.sum"}
+	if p.Source != "" {
+		files = []string{p.Source}
+	}
+	for _, name := range files {
+		content, err := os.ReadFile(filepath.Join(b.dir(p), name))
 		if err != nil {
 			return "", fmt.Errorf("part %s: %w", p.Name, err)
 		}
@@ -103,12 +107,38 @@ func (b *Builder) fresh(p Part, stamp string) bool {
 }
 
 // environment makes the programs static and the same wherever they are built.
-var environment = []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath -mod=readonly", "GOWORK=off", "GOOS=linux"}
+func environment(p Part) []string {
+	if p.Cgo {
+		return []string{"CGO_ENABLED=1", "CGO_LDFLAGS=-static", "GOFLAGS=-buildvcs=false -trimpath -mod=readonly", "GOWORK=off", "GOOS=linux"}
+	}
+	return []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath -mod=readonly", "GOWORK=off", "GOOS=linux"}
+}
+
+// dir is where the part's compiler works.
+func (b *Builder) dir(p Part) string {
+	if p.Source != "" {
+		return filepath.Dir(b.Modules)
+	}
+	return filepath.Join(b.Modules, p.Module)
+}
+
+func compiler(p Part) string {
+	if p.Source != "" {
+		return "gcc"
+	}
+	return "go"
+}
 
 func args(p Part, out string) []string {
+	if p.Source != "" {
+		return []string{"-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o", out, p.Source}
+	}
 	verb := []string{"build"}
 	if p.Test {
 		verb = []string{"test", "-c"}
+	}
+	if p.Tags != "" {
+		verb = append(verb, "-tags", p.Tags)
 	}
 	// Two compilers at once: a third would need more memory than a small machine has.
 	return append(verb, "-p", "2", "-ldflags", p.LDFlags, "-o", out, p.Package)
@@ -123,9 +153,9 @@ func (b *Builder) build(ctx context.Context, p Part, stamp string) error {
 	}
 	partial := final + ".partial"
 	// nice: the machine stays usable during the longest of these builds.
-	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", "10", "go"}, args(p, partial)...)...)
-	cmd.Dir = filepath.Join(b.Modules, p.Module)
-	cmd.Env = append(os.Environ(), environment...)
+	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", "10", compiler(p)}, args(p, partial)...)...)
+	cmd.Dir = b.dir(p)
+	cmd.Env = append(os.Environ(), environment(p)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	var output bytes.Buffer

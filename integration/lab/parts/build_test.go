@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -78,6 +79,27 @@ func TestBuildAgain(t *testing.T) {
 	}
 }
 
+func TestBuildC(t *testing.T) {
+	b, _, log := newModule(t, greeter)
+	b.Modules = filepath.Join(b.Modules, "modules")
+	p := Part{Name: "hello", Source: "c/hello.c"}
+	for _, word := range []string{"hello", "goodbye"} {
+		write(t, filepath.Join(filepath.Dir(b.Modules), p.Source), "#include <stdio.h>\nint main(void) { return printf(\""+word+"\") < 0; }\n")
+		for _, want := range []string{"1 built", "1 up to date"} {
+			log.Reset()
+			if err := b.Build(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("log %q, want %q", log, want)
+			}
+		}
+		if out, err := exec.Command(b.Path(p.Name)).Output(); err != nil || string(out) != word {
+			t.Errorf("program printed %q, %v", out, err)
+		}
+	}
+}
+
 func TestBuildFails(t *testing.T) {
 	b, p, _ := newModule(t, "package main\n\nfunc main() { nowhere() }\n")
 	err := b.Build(t.Context(), p)
@@ -109,6 +131,7 @@ func TestVersions(t *testing.T) {
 	for module, want := range map[string]string{
 		"kubernetes":   "k8s.io/kubernetes " + kubernetesVersion,
 		"golangcilint": "golangci-lint/v2 v" + lintVersion,
+		"containerd":   "containerd/containerd/v2 " + containerdVersion,
 	} {
 		content, err := os.ReadFile(filepath.Join(NewBuilder(repo, nil).Modules, module, "go.mod"))
 		if err != nil {
@@ -118,7 +141,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("modules/%s/go.mod does not require %s", module, want)
 		}
 	}
-	for _, p := range append(Laboratory(), Lint()...) {
+	for _, p := range slices.Concat(Laboratory(), Containerd(), Lint()) {
 		if _, err := NewBuilder(repo, nil).stamp(p); err != nil {
 			t.Error(err)
 		}

@@ -2,7 +2,8 @@
 
 // Package parts builds the unmodified programs the laboratory runs from their
 // published Go modules: the Kubernetes control plane and kubelet, etcd, the
-// registry, the CNI plugins and the CRI tools.
+// registry, the CNI plugins and the CRI tools; and, for those who ask, containerd
+// and runc.
 //
 // Each program belongs to a nested module under modules/, whose committed
 // go.mod and go.sum pin every byte of it. A build is skipped when neither those
@@ -30,10 +31,24 @@ type Part struct {
 	LDFlags string
 	// Test says that the program is a test binary (go test -c).
 	Test bool
+	// Tags are build tags, separated by commas.
+	Tags string
+	// Cgo says that parts of the program are in C, as few are. It is static all
+	// the same.
+	Cgo bool
+	// Source is set instead of Module and Package where the program is one file in
+	// C: its path below integration/lab.
+	Source string
 }
+
+// InC tells whether building the part takes a compiler of C.
+func (p Part) InC() bool { return p.Cgo || p.Source != "" }
 
 // kubernetesVersion must equal the version in modules/kubernetes/go.mod.
 const kubernetesVersion = "v1.37.2"
+
+// containerdVersion must equal the version in modules/containerd/go.mod.
+const containerdVersion = "v2.4.2"
 
 // lintVersion must equal the version in modules/golangcilint/go.mod.
 const lintVersion = "2.15.0"
@@ -82,6 +97,25 @@ func Laboratory() []Part {
 		}
 	}
 	return ps
+}
+
+// Containerd returns what a containerd needs beside a laboratory's own parts: the
+// daemon, its shim, its command line, runc and a pause program. Only those who run
+// one build them.
+func Containerd() []Part {
+	const commands = "github.com/containerd/containerd/v2/cmd/"
+	version := stripped + " -X github.com/containerd/containerd/v2/version.Version=" + containerdVersion
+	return []Part{
+		// Without the snapshotters that nobody uses here.
+		{Name: "containerd", Module: "containerd", Package: commands + "containerd", LDFlags: version, Tags: "no_btrfs,no_devmapper,no_zfs"},
+		{Name: "containerd-shim-runc-v2", Module: "containerd", Package: commands + "containerd-shim-runc-v2", LDFlags: version},
+		{Name: "ctr", Module: "containerd", Package: commands + "ctr", LDFlags: version},
+		{
+			Name: "runc", Module: "runc", Package: "github.com/opencontainers/runc", Cgo: true,
+			LDFlags: stripped, Tags: "seccomp,urfave_cli_no_docs,netgo,osusergo",
+		},
+		{Name: "pause", Source: "pause/pause.c"},
+	}
 }
 
 // Lint returns the linter runner, which only make lint needs.

@@ -3,7 +3,8 @@
 // Command parts builds the programs of the laboratory and prints where they are.
 //
 //	go run ./integration/lab/cmd/parts             everything a laboratory needs, and the guests in C and Rust
-//	go run ./integration/lab/cmd/parts etcd crictl only these
+//	go run ./integration/lab/cmd/parts etcd crictl only these; containerd, containerd-shim-runc-v2,
+//	                                               ctr, runc and pause are built only when named
 //	go run ./integration/lab/cmd/parts -lint       the linter runner
 package main
 
@@ -14,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/wazelet/wazelet/integration/lab"
 	"github.com/wazelet/wazelet/integration/lab/parts"
@@ -42,6 +44,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	all := parts.Lint()
 	if !*lint {
 		all = parts.Laboratory()
+		if flags.NArg() > 0 {
+			all = append(all, parts.Containerd()...)
+		}
 		// What the parts themselves run, such as iptables.
 		if err := lab.Install(ctx, out); err != nil {
 			return err
@@ -50,6 +55,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	chosen, err := parts.Select(all, flags.Args()...)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(chosen, parts.Part.InC) {
+		if err := lab.InstallCompiler(ctx, out); err != nil {
+			return err
+		}
 	}
 	b := parts.NewBuilder(repo, out)
 	if err := b.Build(ctx, chosen...); err != nil {

@@ -9,22 +9,17 @@
 package main
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/wazelet/wazelet/integration/lab/image"
@@ -86,45 +81,10 @@ func push(ctx context.Context, ref string, insecure bool, img v1.Image) error {
 	return remote.Write(parsed, img, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
 }
 
-// archive writes the layout into a folder that is removed again, and packs that.
-func archive(file string, img v1.Image) (err error) {
-	dir, err := os.MkdirTemp("", "toolboximage")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	made, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		return err
-	}
-	named := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "toolbox"})
-	if err := made.AppendImage(img, named); err != nil {
-		return err
-	}
+func archive(file string, img v1.Image) error {
 	out, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(pack(out, os.DirFS(dir)), out.Close())
-}
-
-// pack writes the regular files of a tree, without what depends on when and by whom it was made.
-func pack(w io.Writer, tree fs.FS) error {
-	t := tar.NewWriter(w)
-	err := fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := fs.ReadFile(tree, path)
-		if err != nil {
-			return err
-		}
-		header := &tar.Header{Name: filepath.ToSlash(path), Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}
-		if err := t.WriteHeader(header); err != nil {
-			return err
-		}
-		_, err = t.Write(content)
-		return err
-	})
-	return errors.Join(err, t.Close())
+	return errors.Join(image.Export(out, map[string]string{"org.opencontainers.image.ref.name": "toolbox"}, img), out.Close())
 }
