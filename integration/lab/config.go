@@ -103,6 +103,7 @@ func (c *Cluster) wazeletConfig() string {
 		"version = 1",
 		fmt.Sprintf("root = %q", c.Root()),
 		fmt.Sprintf("state = %q", c.State()),
+		c.mixedHandlers(),
 		"[grpc]",
 		fmt.Sprintf("address = %q", c.Socket()),
 		"[log]",
@@ -131,6 +132,19 @@ func (c *Cluster) wazeletConfig() string {
 		c.options.WazeletConfig,
 		"",
 	}, "\n")
+}
+
+// mixedHandlers are the handlers of a node of both kinds.
+func (c *Cluster) mixedHandlers() string {
+	if !c.options.Mixed {
+		return ""
+	}
+	return fmt.Sprintf(`default_handler = "runc"
+handlers.wasm = {kind = "wasm"}
+handlers.runc = {kind = "delegate", endpoint = %[1]q}
+handlers.runc-other = {kind = "delegate", endpoint = %[1]q}
+handlers.hybrid = {kind = "hybrid", endpoint = %[1]q}
+`, c.ContainerdSocket())
 }
 
 func (c *Cluster) cniConfig() object {

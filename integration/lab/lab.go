@@ -56,6 +56,10 @@ type Options struct {
 	LogMaxSize string
 	// WazeletConfig is TOML appended to the generated configuration of wazelet.
 	WazeletConfig string
+	// Mixed makes a node of both kinds: a containerd runs upstream of wazelet, whose
+	// handlers are wasm, runc and runc-other (containerd's) and hybrid. Pods without a
+	// RuntimeClass are containerd's.
+	Mixed bool
 	// FeatureGates are turned on in the API server and the kubelet.
 	FeatureGates []string
 	// Log receives a few lines of progress; nil discards them.

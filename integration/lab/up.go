@@ -29,6 +29,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 	}
 	return c.take(ctx, []step{
 		{"namespaces", c.prepare},
+		{"containerd", c.startUpstream},
 		{"registry, etcd, wazelet", c.startBase},
 		{"API server", c.startAPIServer},
 		{"controllers, scheduler, kubelet", c.startControllers},
@@ -45,6 +46,7 @@ func (c *Cluster) UpRuntime(ctx context.Context) error {
 	return c.take(ctx, []step{
 		{"namespaces", c.prepare},
 		{"registries", c.startRegistries},
+		{"containerd", c.startUpstream},
 		{"wazelet", c.StartRuntime},
 		{"wazelet answers", c.waitRuntime},
 	})
@@ -89,6 +91,14 @@ func (c *Cluster) prepare(context.Context) error {
 		return err
 	}
 	return c.namespaces.create(c.arrangeMounts)
+}
+
+// startUpstream starts containerd where wazelet hands pods to it.
+func (c *Cluster) startUpstream(ctx context.Context) error {
+	if !c.options.Mixed {
+		return nil
+	}
+	return c.StartContainerd(ctx)
 }
 
 func (c *Cluster) startRegistries(context.Context) error {

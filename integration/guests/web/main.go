@@ -8,13 +8,18 @@
 //	/burn?d=  computes for a duration, then answers
 //	/stream?n=&d=  writes n lines, one per duration
 //	/exit?code=    ends the program without an answer
+//	/fetch?url=    answers what another server does
+//
+// Built as a native program it listens itself, on PORT or 8080.
 package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +34,10 @@ func main() {
 	http.HandleFunc("/burn", burn)
 	http.HandleFunc("/stream", stream)
 	http.HandleFunc("/exit", exit)
+	http.HandleFunc("/fetch", fetch)
+	if runtime.GOOS != "wasip1" {
+		serveNative()
+	}
 	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil || count < 1 {
 		fatal("no sockets: LISTEN_FDS=%q", os.Getenv("LISTEN_FDS"))
@@ -49,6 +58,27 @@ func main() {
 func fatal(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 	os.Exit(1)
+}
+
+// serveNative serves as a native program does.
+func serveNative() {
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	fmt.Printf("serving on :%s\n", port)
+	fatal("serve: %v", http.ListenAndServe(":"+port, nil))
+}
+
+func fetch(w http.ResponseWriter, r *http.Request) {
+	response, err := http.Get(r.FormValue("url"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer response.Body.Close()
+	w.WriteHeader(response.StatusCode)
+	io.Copy(w, response.Body)
 }
 
 func slow(w http.ResponseWriter, r *http.Request) {
