@@ -75,7 +75,7 @@ func (c *Cluster) StartContainerd(ctx context.Context) error {
 	if err := os.WriteFile(c.path("containerd.toml"), []byte(c.containerdConfig()), 0o600); err != nil {
 		return err
 	}
-	if err := c.startDaemon(containerdName, c.part("containerd"), "--config", c.path("containerd.toml")); err != nil {
+	if err := c.startDaemon(containerdName, c.containerdProgram(), "--config", c.path("containerd.toml")); err != nil {
 		return err
 	}
 	if err := c.WaitContainerd(ctx); err != nil {
@@ -85,6 +85,33 @@ func (c *Cluster) StartContainerd(ctx context.Context) error {
 		return nil // from before a restart
 	}
 	return c.importPause(ctx)
+}
+
+// containerdProgram is the one that was installed last.
+func (c *Cluster) containerdProgram() string {
+	if path := c.path("containerd", "program"); fileExists(path) {
+		return path
+	}
+	return c.part("containerd")
+}
+
+// ReplaceContainerd installs the program anew, as an upgrade does: the next start is
+// of another file. containerd does not run.
+func (c *Cluster) ReplaceContainerd() error {
+	program, err := os.ReadFile(c.part("containerd"))
+	if err != nil {
+		return err
+	}
+	path := c.path("containerd", "program")
+	if err := os.WriteFile(path+".new", program, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // WaitContainerd waits until containerd answers.

@@ -104,10 +104,16 @@ func (c client) end(ctx context.Context, podID string) error {
 	return err
 }
 
-// removeCgroups removes the pods' cgroups, as the kubelet does.
+// removeCgroups removes the pods' cgroups, as the kubelet does; with them go those that
+// a runtime left which was killed while it made them.
 func removeCgroups() error {
 	groups, err := filepath.Glob("/sys/fs/cgroup/*" + cluster.CgroupParent("pods"))
 	for _, group := range groups {
+		below, globErr := filepath.Glob(filepath.Join(group, "*", "cgroup.procs"))
+		err = errors.Join(err, globErr)
+		for _, file := range below {
+			err = errors.Join(err, os.Remove(filepath.Dir(file)))
+		}
 		err = errors.Join(err, os.Remove(group))
 	}
 	return err
