@@ -37,7 +37,8 @@ func localSide(o Options, s *Server) delegate.Local {
 			}
 			return "", false
 		},
-		Handlers: o.Handlers, DefaultHandler: o.DefaultHandler,
+		TakeImage: takeImage(o.Images),
+		Handlers:  o.Handlers, DefaultHandler: o.DefaultHandler,
 		Hybrid: hybridSide(o),
 	}
 }

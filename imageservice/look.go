@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/containerd/log"
-
-	"github.com/wazelet/wazelet/imageservice/registry"
 )
 
 // IsWasm says whether a container of the image is WebAssembly, as far as its manifest and its configuration tell: it is
@@ -53,7 +51,7 @@ func (s *Service) Look(ctx context.Context, ref string, auth *Auth) (_ Image, er
 			log.G(ctx).WithError(err).WithField("image_ref", ref).Warn("clean-up after a look at an image")
 		}
 	}()
-	session := registry.Open(named, auth, registry.Options{HostsDir: s.opts.HostsDir, ProgressTimeout: s.opts.PullProgressTimeout})
+	session := s.session(named, auth)
 	defer session.Close()
 	top, err := session.Resolve(held)
 	if err != nil {

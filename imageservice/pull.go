@@ -32,7 +32,9 @@ func (s *Service) Pull(ctx context.Context, ref string, auth *Auth) (Image, erro
 	if err != nil {
 		return Image{}, about(ref, err)
 	}
-	image, err := s.pulls.do(ctx, key, func(ctx context.Context) (Image, error) { return s.pull(ctx, named, auth) })
+	image, err := s.pulls.do(ctx, key, func(ctx context.Context) (Image, error) {
+		return s.pull(ctx, named, s.session(named, auth))
+	})
 	if err != nil {
 		return Image{}, about(ref, err)
 	}
@@ -49,8 +51,14 @@ func pullKey(named reference.Named, auth *Auth) (string, error) {
 	return fmt.Sprintf("%s %x", named, sha256.Sum256(secret)), nil
 }
 
-// pull makes the image under a lease, and its names last.
-func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (_ Image, err error) {
+// session is a conversation with the registry of an image.
+func (s *Service) session(named reference.Named, auth *Auth) *registry.Session {
+	return registry.Open(named, auth, registry.Options{HostsDir: s.opts.HostsDir, ProgressTimeout: s.opts.PullProgressTimeout})
+}
+
+// pull makes the image under a lease, and its names last. It closes the session.
+func (s *Service) pull(ctx context.Context, named reference.Named, session source) (_ Image, err error) {
+	defer session.Close()
 	rule, err := s.admit(named)
 	if err != nil {
 		return Image{}, err
@@ -67,8 +75,6 @@ func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (
 		}
 	}()
 
-	session := registry.Open(named, auth, registry.Options{HostsDir: s.opts.HostsDir, ProgressTimeout: s.opts.PullProgressTimeout})
-	defer session.Close()
 	defer func() { observe.Pull(time.Since(started), session.Received(), err) }()
 	pulled, err := s.transfer(held, session, named, rule)
 	if err != nil {
@@ -95,7 +101,7 @@ func (s *Service) pull(ctx context.Context, named reference.Named, auth *Auth) (
 }
 
 // ended returns why a pull failed: the end of its context before all that followed from it.
-func (s *Service) ended(ctx context.Context, session *registry.Session, err error) error {
+func (s *Service) ended(ctx context.Context, session source, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w after %d bytes", context.Cause(ctx), session.Received())
 	}

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wazelet/wazelet/imageservice/policy"
-	"github.com/wazelet/wazelet/imageservice/registry"
 	"github.com/wazelet/wazelet/imageservice/snapshot"
 	"github.com/wazelet/wazelet/observe"
 )
@@ -43,7 +42,7 @@ type stored struct {
 }
 
 // transfer brings an image into the store. The context carries the lease that holds it there.
-func (s *Service) transfer(ctx context.Context, session *registry.Session, named reference.Named, rule policy.Rule) (_ *pulled, err error) {
+func (s *Service) transfer(ctx context.Context, session source, named reference.Named, rule policy.Rule) (_ *pulled, err error) {
 	resolving, resolved := observe.Begin(ctx, observe.StepResolve)
 	top, err := session.Resolve(resolving)
 	resolved(err)
@@ -66,7 +65,7 @@ func (s *Service) transfer(ctx context.Context, session *registry.Session, named
 }
 
 // read fetches what describes an image: its manifest and its configuration.
-func (s *Service) read(ctx context.Context, session *registry.Session, named reference.Named, rule policy.Rule, top ocispec.Descriptor) (*pulled, error) {
+func (s *Service) read(ctx context.Context, session source, named reference.Named, rule policy.Rule, top ocispec.Descriptor) (*pulled, error) {
 	names, err := namesFor(named, top)
 	if err != nil {
 		return nil, err
@@ -115,7 +114,7 @@ func namesFor(named reference.Named, top ocispec.Descriptor) ([]string, error) {
 }
 
 // selectManifest follows indexes to the manifest for this node.
-func (s *Service) selectManifest(ctx context.Context, session *registry.Session, desc ocispec.Descriptor) (ocispec.Descriptor, error) {
+func (s *Service) selectManifest(ctx context.Context, session source, desc ocispec.Descriptor) (ocispec.Descriptor, error) {
 	for range maxNesting {
 		mediaType := baseType(desc.MediaType)
 		if !images.IsIndexType(mediaType) {
@@ -142,7 +141,7 @@ func (s *Service) selectManifest(ctx context.Context, session *registry.Session,
 }
 
 // fetchDocument fetches a manifest, index or configuration and returns it.
-func (s *Service) fetchDocument(ctx context.Context, session *registry.Session, desc ocispec.Descriptor, limit int64) ([]byte, error) {
+func (s *Service) fetchDocument(ctx context.Context, session source, desc ocispec.Descriptor, limit int64) ([]byte, error) {
 	if err := checkDescriptor(desc, limit); err != nil {
 		return nil, err
 	}
@@ -152,7 +151,7 @@ func (s *Service) fetchDocument(ctx context.Context, session *registry.Session, 
 	return s.content.Read(ctx, desc, limit)
 }
 
-func (s *Service) fetch(ctx context.Context, session *registry.Session, desc ocispec.Descriptor) error {
+func (s *Service) fetch(ctx context.Context, session source, desc ocispec.Descriptor) error {
 	unlock, err := s.busy.lock(ctx, desc.Digest.String())
 	if err != nil {
 		return err
@@ -162,7 +161,7 @@ func (s *Service) fetch(ctx context.Context, session *registry.Session, desc oci
 }
 
 // transferLayers fetches blobs side by side and unpacks each as soon as it and those below it are there.
-func (s *Service) transferLayers(ctx context.Context, session *registry.Session, image Image, blobs []ocispec.Descriptor, layers []snapshot.Layer) error {
+func (s *Service) transferLayers(ctx context.Context, session source, image Image, blobs []ocispec.Descriptor, layers []snapshot.Layer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.MaxConcurrentDownloads + 1) // one is for unpacking
 	arrived := make([]chan struct{}, len(blobs))

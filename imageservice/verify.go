@@ -15,7 +15,6 @@ import (
 
 	"github.com/wazelet/wazelet/imageservice/content"
 	"github.com/wazelet/wazelet/imageservice/policy"
-	"github.com/wazelet/wazelet/imageservice/registry"
 )
 
 // ErrRefused is in the chain of errors by which the image policy refuses an image.
@@ -39,7 +38,7 @@ func (s *Service) admit(named reference.Named) (policy.Rule, error) {
 
 // verify looks for a signature that the rule wants, of what the reference resolved to or of the manifest that was
 // chosen from it. Nothing of the image but these has been fetched yet.
-func (s *Service) verify(ctx context.Context, session *registry.Session, named reference.Named, rule policy.Rule, top, manifest digest.Digest) error {
+func (s *Service) verify(ctx context.Context, session source, named reference.Named, rule policy.Rule, top, manifest digest.Digest) error {
 	if rule.Accept != policy.Signed {
 		return nil
 	}
@@ -76,7 +75,7 @@ func (s *Service) verify(ctx context.Context, session *registry.Session, named r
 }
 
 // signatures reads the signatures of a manifest from its repository.
-func (s *Service) signatures(ctx context.Context, session *registry.Session, image digest.Digest) ([]policy.Signature, error) {
+func (s *Service) signatures(ctx context.Context, session source, image digest.Digest) ([]policy.Signature, error) {
 	desc, err := session.ResolveTag(ctx, policy.Tag(image))
 	if errdefs.IsNotFound(err) {
 		return nil, nil
@@ -107,7 +106,7 @@ func (s *Service) signatures(ctx context.Context, session *registry.Session, ima
 }
 
 // readBlob reads what is not stored.
-func readBlob(ctx context.Context, session *registry.Session, desc ocispec.Descriptor, limit int64) (_ []byte, err error) {
+func readBlob(ctx context.Context, session source, desc ocispec.Descriptor, limit int64) (_ []byte, err error) {
 	if err := checkDescriptor(desc, limit); err != nil {
 		return nil, err
 	}

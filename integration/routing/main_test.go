@@ -24,6 +24,9 @@ import (
 // cluster is the node that all tests share.
 var cluster *lab.Cluster
 
+// webModule is the program of wasmImage.
+var webModule []byte
+
 // Images of the tests: the same server, native and as a module.
 const (
 	nativeImage = lab.Registry + "/native:1"
@@ -136,6 +139,7 @@ func pushImages(ctx context.Context, dir string) error {
 	if _, err := cluster.PushFiles(ctx, nativeImage, image.Config{Platform: nativePlatform, Entrypoint: []string{"/web"}}, files...); err != nil {
 		return err
 	}
+	webModule = module
 	_, err = cluster.PushModule(ctx, wasmImage, module)
 	return err
 }

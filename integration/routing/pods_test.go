@@ -59,6 +59,13 @@ func pod(name string) *runtimeapi.PodSandboxConfig {
 	}
 }
 
+// webPorts is what the kubelet says of a container's ports, by which a Wasm one gets its
+// listener.
+var webPorts = map[string]string{"io.kubernetes.container.ports": `[{"name":"http","containerPort":8080,"protocol":"TCP"}]`}
+
+// cleanup is a context for what is done when a test has ended.
+func cleanup(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
+
 // started is a pod with one running container.
 type started struct{ pod, container string }
 
@@ -80,12 +87,11 @@ func (c client) add(ctx context.Context, podID string, config *runtimeapi.PodSan
 		return "", err
 	}
 	created, err := c.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: podID, SandboxConfig: config, Config: &runtimeapi.ContainerConfig{
-		Metadata: &runtimeapi.ContainerMetadata{Name: name},
-		Image:    &runtimeapi.ImageSpec{Image: pulled.GetImageRef(), UserSpecifiedImage: image},
-		LogPath:  name + ".log",
-		Labels:   map[string]string{"container": name},
-		// What the kubelet says, by which a Wasm container gets its listener.
-		Annotations: map[string]string{"io.kubernetes.container.ports": `[{"name":"http","containerPort":8080,"protocol":"TCP"}]`},
+		Metadata:    &runtimeapi.ContainerMetadata{Name: name},
+		Image:       &runtimeapi.ImageSpec{Image: pulled.GetImageRef(), UserSpecifiedImage: image},
+		LogPath:     name + ".log",
+		Labels:      map[string]string{"container": name},
+		Annotations: webPorts,
 		Linux:       &runtimeapi.LinuxContainerConfig{},
 	}})
 	if err != nil {
@@ -125,7 +131,7 @@ func (c client) run(t testing.TB, config *runtimeapi.PodSandboxConfig, handler, 
 	s, err := c.start(t.Context(), config, handler, image)
 	if s.pod != "" {
 		t.Cleanup(func() {
-			if err := c.end(context.WithoutCancel(t.Context()), s.pod); err != nil {
+			if err := c.end(cleanup(t), s.pod); err != nil {
 				t.Error(err)
 			}
 		})
