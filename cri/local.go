@@ -51,6 +51,14 @@ func hybridSide(o Options) delegate.Hybrid {
 			sb, err := o.Sandboxes.Get(id)
 			return err == nil && sb.Adopted
 		},
+		List: func() (ids []string) {
+			for _, sb := range o.Sandboxes.List() {
+				if sb.Adopted {
+					ids = append(ids, sb.ID)
+				}
+			}
+			return ids
+		},
 		Adopt: func(ctx context.Context, pod sandbox.Foreign, handler string, config *runtimeapi.PodSandboxConfig) error {
 			c, err := sandboxConfig(config, handler)
 			if err != nil {

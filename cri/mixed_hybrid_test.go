@@ -79,6 +79,36 @@ func TestAHybridPodHasContainersOnBothSides(t *testing.T) {
 	must(t, err)
 }
 
+// TestAPodThatIsGoneUpstreamIsGone: somebody removed it without the node.
+func TestAPodThatIsGoneUpstreamIsGone(t *testing.T) {
+	n := newMixedNode(t, time.Minute)
+	ctx := t.Context()
+	ref := n.publishModule("spin:v1", enginetest.Spin("on\n"))
+	pod := n.pod("both")
+	podID, err := n.runtime.RunPodSandbox(ctx, pod, "hybrid")
+	must(t, err)
+	imageID, err := n.images.PullImage(ctx, &runtimeapi.ImageSpec{Image: ref}, nil, pod)
+	must(t, err)
+	must(t, n.runtime.StartContainer(ctx, n.create(podID, n.container("c", ref, imageID), pod)))
+	events := n.subscribe()
+	must(t, n.back.runtime.RemovePodSandbox(ctx, podID))
+	n.gate.shut() // the next look is when it is back
+	n.gate.open()
+	for len(n.containers.List()) > 0 {
+		_, err := events.Recv()
+		must(t, err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); len(n.sandboxes.List()) > 0; { // its own end is told upstream
+		if time.Now().After(deadline) {
+			t.Fatal("the adopted pod stays")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if got := n.pods(); got != "" {
+		t.Errorf("pods %q", got)
+	}
+}
+
 // TestANativeImageInAWasmPodIsRefusedWithAdvice names the handler that runs it.
 func TestANativeImageInAWasmPodIsRefusedWithAdvice(t *testing.T) {
 	n := newMixedNode(t, time.Minute)

@@ -45,6 +45,7 @@ type testNode struct {
 	push     image.Registry
 	log      *logBuffer
 
+	sandboxes  *sandbox.Controller
 	containers *runtime.Controller
 	conn       *grpc.ClientConn
 	runtime    internalapi.RuntimeService
@@ -133,7 +134,7 @@ func newNode(t *testing.T, change ...func(*Options)) *testNode {
 		more = append(more, grpc.UnknownServiceHandler(options.Upstream.PassUnknown))
 	}
 	conn, logs := serve(t, always, New(options).Register, more...)
-	n.containers, n.conn, n.log = containers, conn, logs
+	n.sandboxes, n.containers, n.conn, n.log = sandboxes, containers, conn, logs
 	n.runtime, err = criclient.NewRemoteRuntimeServiceBuilder().
 		WithEndpoint(conn.Target()).WithConnectionTimeout(time.Minute).WithUseStreaming(true).Build(t.Context())
 	must(t, err)

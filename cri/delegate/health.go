@@ -98,9 +98,7 @@ func (u *Upstream) watch(ctx context.Context) {
 		case <-u.health.away:
 			u.find(ctx)
 		case <-fresh.C:
-			if u.mirror.age() >= freshness {
-				u.look(ctx)
-			}
+			u.look(ctx)
 		}
 	}
 }
@@ -134,6 +132,9 @@ func (u *Upstream) look(ctx context.Context) bool {
 	}
 	if gone := u.health.found(); gone > 0 {
 		log.G(ctx).WithField("endpoint", u.endpoint).WithField("duration", gone.String()).Info("the upstream runtime is there")
+	}
+	if looked := u.looked.Load(); looked != nil {
+		(*looked)(ctx)
 	}
 	return true
 }

@@ -28,6 +28,8 @@ type Hybrid struct {
 	Handlers map[string]string
 	// Adopted says whether Wazelet has containers of its own in a pod.
 	Adopted func(sandboxID string) bool
+	// List are the ids of the pods in which it has.
+	List func() []string
 	// Adopt takes a pod in, so that it can have some.
 	Adopt func(ctx context.Context, pod sandbox.Foreign, handler string, config *runtimeapi.PodSandboxConfig) error
 	// IsWasm says whether an image in Wazelet's store is WebAssembly, and whether it is
@@ -165,4 +167,28 @@ func endAdopted[Q, A any](ctx context.Context, r *Router, sandboxID string, end 
 	}
 	_, err := end(ctx, q)
 	return err
+}
+
+// endStranded ends what Wazelet has in pods that are gone upstream, as when somebody
+// removed them without the node.
+func (r *Router) endStranded(ctx context.Context) {
+	list, known := r.up.mirror.sandboxList()
+	if !known {
+		return
+	}
+	there := make(map[string]bool, len(list))
+	for _, sb := range list {
+		there[sb.GetId()] = true
+	}
+	for _, id := range r.local.Hybrid.List() {
+		if there[id] {
+			continue
+		}
+		logger := log.G(ctx).WithField("sandbox_id", id)
+		if _, err := r.local.Runtime.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id}); err != nil {
+			logger.WithError(err).Warn("what is left of a pod that the upstream runtime has no more cannot be removed")
+			continue
+		}
+		logger.Info("pod is gone upstream; its Wasm containers were removed")
+	}
 }

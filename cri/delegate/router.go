@@ -58,6 +58,10 @@ func NewRouter(local Local, up *Upstream) *Router {
 	for _, name := range local.Handlers {
 		r.own[name] = true
 	}
+	if up != nil && local.Hybrid.List != nil {
+		looked := r.endStranded
+		up.looked.Store(&looked)
+	}
 	return r
 }
 

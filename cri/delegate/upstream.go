@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -51,6 +52,7 @@ type Upstream struct {
 	images  runtimeapi.ImageServiceClient
 	mirror  *mirror
 	health  health
+	looked  atomic.Pointer[func(context.Context)] // called after each look at all lists
 
 	stop    context.CancelFunc
 	watched sync.WaitGroup
