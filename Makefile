@@ -15,7 +15,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts parts-containerd bench bench-wasi wasi-testsuite critest fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-wasi wasi-testsuite critest fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,7 +79,17 @@ lint-proof: ## Prove that each lint rule fires on a seeded fault
 	@$(GO) run $(LAB)/parts -lint >/dev/null
 	@$(GO) run $(LAB)/lintproof
 
-bench: build ## Run the benchmarks
+bench: bench-pods ## Measure pods beside containerd's and write docs/performance.md anew (as root)
+	$(GO) run ./integration/podbench report -page docs/performance.md .cache/podbench.json
+
+bench-pods: build ## Measure pods beside containerd's, into .cache/podbench.json; BENCH='-only start' for a part
+	@$(GO) build -o .cache/podbench ./integration/podbench
+	@.cache/podbench $(BENCH)
+
+bench-compare: ## Show what changed between two files of bench-pods: OLD=… NEW=…; fails on a regression
+	@$(GO) run ./integration/podbench compare $(OLD) $(NEW)
+
+bench-go: build ## Run the Go benchmarks
 	$(GO) list ./... | grep -v '/integration' | xargs $(GO) test -p 1 -run '^$$' -bench . -benchmem
 
 bench-wasi: ## Compare the WASI host with wazero's own and wasmtime's (cgo; a Markdown table)
@@ -95,4 +105,4 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	done
 
 clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
-	rm -rf bin toolbox/module/toolbox.wasm.gz* .cache/toolbox.wasm .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench
+	rm -rf bin toolbox/module/toolbox.wasm.gz* .cache/toolbox.wasm .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench .cache/podbench

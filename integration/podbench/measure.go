@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/integration/lab"
+	"github.com/wazelet/wazelet/integration/lab/image"
+	"github.com/wazelet/wazelet/integration/lab/parts"
+	"github.com/wazelet/wazelet/integration/podbench/drive"
+	"github.com/wazelet/wazelet/integration/podbench/result"
+)
+
+// measure brings both sides up, has a client in their network measure them, and
+// takes them down. What was measured before an error is returned with it.
+func measure(ctx context.Context, o *options) (f *result.File, err error) {
+	repo, err := parts.Repo()
+	if err != nil {
+		return nil, err
+	}
+	made, err := build(ctx, repo, filepath.Join(parts.Cache(repo), "podbench"), os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, repo, o); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("/tmp", "wazelet-bench-")
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := lab.New(lab.Options{Dir: dir, Log: os.Stderr, Wazelet: o.wazelet, LogLevel: "info"})
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
+	defer func() {
+		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
+		defer cancel()
+		failed := err != nil
+		err = errors.Join(err, cluster.Down(down))
+		if failed {
+			fmt.Fprintln(os.Stderr, "bench: the logs are in", filepath.Join(dir, "log"))
+			return
+		}
+		err = errors.Join(err, cluster.RemoveScratch())
+	}()
+	if err := cluster.UpRuntime(ctx); err != nil {
+		return nil, err
+	}
+	if err := bringUp(ctx, cluster, o, made); err != nil {
+		return nil, err
+	}
+	f, err = runDriver(ctx, cluster, &o.plan)
+	if f != nil {
+		describe(&f.Machine)
+	}
+	return f, err
+}
+
+// prepare builds the parts that the sides are made of.
+func prepare(ctx context.Context, repo string, o *options) error {
+	wanted, err := parts.Select(parts.Laboratory(), "registry", "crictl", "cni/bridge", "cni/loopback", "cni/host-local", "cni/portmap")
+	if err != nil {
+		return err
+	}
+	if err := parts.NewBuilder(repo, os.Stderr).Build(ctx, wanted...); err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Split(o.sides, ","), "containerd") {
+		return nil
+	}
+	return lab.PrepareContainerd(ctx, os.Stderr)
+}
+
+// bringUp starts the sides, pushes their images and writes them into the plan.
+func bringUp(ctx context.Context, cluster *lab.Cluster, o *options, made map[string]programs) error {
+	for _, name := range strings.Split(o.sides, ",") {
+		side := drive.Side{
+			Name: name, CgroupParent: cluster.CgroupParent("bench-" + name), Logs: filepath.Join(cluster.PodLogs(), name),
+			Images: map[string]string{},
+		}
+		switch name {
+		case "wazelet":
+			side.Socket, side.Handler, side.PID = cluster.Socket(), "wasm", cluster.PID("wazelet")
+		case "containerd":
+			if err := cluster.StartContainerd(ctx); err != nil {
+				return err
+			}
+			side.Socket, side.Handler, side.PID = cluster.ContainerdSocket(), "runc", cluster.PID("containerd")
+			side.Shim, side.ShimArg = "containerd-shim-runc-v2", cluster.ContainerdSocket()
+		default:
+			return fmt.Errorf("no side is named %q", name)
+		}
+		for workload, programs := range made {
+			ref := fmt.Sprintf("%s/bench/%s:%s", lab.Registry, workload, name)
+			if err := push(ctx, cluster, ref, workload, name == "wazelet", programs); err != nil {
+				return err
+			}
+			side.Images[workload] = ref
+		}
+		o.plan.Sides = append(o.plan.Sides, side)
+	}
+	return nil
+}
+
+// push stores an image of files with the program.
+func push(ctx context.Context, cluster *lab.Cluster, ref, name string, wasm bool, p programs) error {
+	file := image.File{Path: "/" + name, Content: p.native, Mode: 0o755}
+	config := image.Config{Platform: "linux/" + goruntime.GOARCH}
+	if wasm {
+		file.Path, file.Content = file.Path+".wasm", p.wasm
+		config.Platform = ""
+	}
+	config.Entrypoint = []string{file.Path}
+	files := append(lab.BaseFiles(), image.File{Path: "/proc/"}, image.File{Path: "/sys/"}, image.File{Path: "/dev/"}, file)
+	_, err := cluster.PushFiles(ctx, ref, config, files...)
+	return err
+}
+
+// runDriver runs this program again, in the laboratory, with the plan.
+func runDriver(ctx context.Context, cluster *lab.Cluster, plan *drive.Plan) (*result.File, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	input, err := json.Marshal(plan)
+	if err != nil {
+		return nil, err
+	}
+	var output bytes.Buffer
+	cmd := exec.CommandContext(ctx, self, "drive")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &output, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Minute
+	if err := cluster.Start(cmd); err != nil {
+		return nil, err
+	}
+	err = cmd.Wait()
+	f := &result.File{}
+	if output.Len() == 0 {
+		return nil, err
+	}
+	return f, errors.Join(err, json.Unmarshal(output.Bytes(), f))
+}
+
+// driveCommand is the client: the plan comes from the standard input, the results
+// go to the standard output.
+func driveCommand(ctx context.Context) error {
+	plan := &drive.Plan{}
+	if err := json.NewDecoder(os.Stdin).Decode(plan); err != nil {
+		return err
+	}
+	f, err := drive.Run(ctx, plan, os.Stderr)
+	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(f))
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The smallest web server: one client after the other. As Wasm its socket is
+// the descriptor 4; natively it listens on the port that its argument names.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#ifdef __wasi__
+static int listener(int argc, char **argv) {
+	(void)argc, (void)argv;
+	return 4;
+}
+#else
+#include <netinet/in.h>
+
+static int listener(int argc, char **argv) {
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(argc > 1 ? atoi(argv[1]) : 0)};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+	if (bind(fd, (struct sockaddr *)&any, sizeof any) != 0 || listen(fd, 128) != 0) {
+		perror("listen");
+		exit(1);
+	}
+	return fd;
+}
+#endif
+
+int main(int argc, char **argv) {
+	const char answer[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 6\r\n\r\nhello\n";
+	char line[4096];
+	int client, fd = listener(argc, argv);
+	while ((client = accept(fd, NULL, NULL)) >= 0) {
+		FILE *request = fdopen(client, "r");
+		while (fgets(line, sizeof line, request) && strcmp(line, "\r\n") != 0) {}
+		send(client, answer, strlen(answer), 0);
+		fclose(request);
+	}
+	perror("accept");
+	return 1;
+}
