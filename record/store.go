@@ -28,6 +28,7 @@ type Store[T any] struct {
 	dir        string
 	version    int
 	migrations []Migration
+	syncer     syncer
 }
 
 // Corrupt is a file that Load could not read, and why. Err wraps
@@ -47,11 +48,13 @@ func Open[T any](dir string, version int, migrations ...Migration) (*Store[T], e
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("records in %s: %w", dir, err)
 	}
-	return &Store[T]{dir: dir, version: version, migrations: migrations}, nil
+	return &Store[T]{dir: dir, version: version, migrations: migrations, syncer: syncer{dir: dir}}, nil
 }
 
-// Put writes v under id. When it returns nil the record is on the disk; when
-// it fails, or the power does, the former one is still whole.
+// Put writes v under id. When it returns nil, every reader and the next daemon
+// have it, and soon after it is on the disk; see Sync. When it fails, the former
+// one is still whole. The error may be that of an earlier record that could not be
+// brought to the disk.
 func (s *Store[T]) Put(id string, v T) error {
 	if err := ValidateID(id); err != nil {
 		return err
@@ -77,16 +80,22 @@ func (s *Store[T]) replace(name string, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), filepath.Join(s.dir, name)); err != nil {
 		return err
 	}
-	return syncDir(s.dir)
+	return s.syncer.note(name)
+}
+
+// Sync returns when all records are on the disk, and would be there after a lost
+// power supply. What is not synced by name is so after a fraction of a second.
+func (s *Store[T]) Sync() error {
+	if err := s.syncer.flush(); err != nil {
+		return fmt.Errorf("records in %s: sync: %w", s.dir, err)
+	}
+	return nil
 }
 
 // Remove removes the record of id. One that is absent is no error.
@@ -97,7 +106,10 @@ func (s *Store[T]) Remove(id string) error {
 	if err := remove(filepath.Join(s.dir, id+suffix)); err != nil {
 		return fmt.Errorf("record %s: %w", id, err)
 	}
-	return syncDir(s.dir)
+	if err := s.syncer.note(id + suffix); err != nil {
+		return fmt.Errorf("record %s: %w", id, err)
+	}
+	return nil
 }
 
 // Load reads all records by id, removes what interrupted Puts left, and moves
@@ -171,7 +183,7 @@ func (s *Store[T]) setAside(name string) (string, error) {
 	if err := os.Rename(from, to); err != nil {
 		return from, err
 	}
-	return to, syncDir(s.dir)
+	return to, syncFile(s.dir)
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -192,13 +204,4 @@ func remove(path string) error {
 		return err
 	}
 	return nil
-}
-
-// syncDir makes a rename or removal in dir last through a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

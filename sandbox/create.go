@@ -143,6 +143,10 @@ func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack)
 	}
 	planned := *sb
 	made.Push("network", func(ctx context.Context) error { return c.detach(ctx, planned) })
+	// The address will outlive a lost power supply, and so must what says whose it is.
+	if err := c.records.Sync(); err != nil {
+		return err
+	}
 	attaching, end := observe.Begin(ctx, observe.StepCNI)
 	result, err := c.network.Attach(attaching, sb.ID, sb.NetNS, sb.Attachment)
 	end(err)
