@@ -6,13 +6,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,9 +30,6 @@ const (
 	// maxModule bounds a module's bytes; the largest real ones known are
 	// about 31 MB.
 	maxModule = 512 << 20
-	// failureFile holds a compiler's refusal, so that a module that cannot be
-	// compiled costs its compile once and not once per restart of its pod.
-	failureFile = "failure.json"
 	// unfinished begins the name of a folder a compiler still writes to.
 	unfinished = ".new-"
 )
@@ -113,7 +108,7 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 // Ensure returns the compiled form of a module, compiling it if need be.
 // Concurrent calls for one module share one compiler; a caller that goes away
 // leaves it running for the next. A module that is not one, or that the engine
-// refuses, is ErrInvalidArgument with the compiler's words.
+// refuses, is a *Refusal with the compiler's words.
 func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error) {
 	digest, err := digestOf(module)
 	if err != nil {
@@ -177,9 +172,9 @@ func (m *Modules) open(ctx context.Context, key, digest string) (*Compiled, erro
 	if err != nil {
 		return nil, fmt.Errorf("module cache: %w", err)
 	}
-	if refusal, err := os.ReadFile(filepath.Join(dir.Name(), failureFile)); err == nil {
+	if err := readRefusal(dir.Name()); err != nil {
 		dir.Close()
-		return nil, refused(refusal)
+		return nil, err
 	}
 	info, err := engine.ReadInfo(dir.Name())
 	if err != nil {
@@ -212,14 +207,11 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 	observe.Compile(time.Since(started), compileResult(err))
 	switch {
 	case errdefs.IsInvalidArgument(err):
-		// Nothing of what the compiler may have written is kept, nor is the
-		// folder, which was the compiler's.
-		if failed := errors.Join(os.RemoveAll(out), os.Mkdir(out, 0o700)); failed != nil {
+		refusal := newRefusal(out, err)
+		if failed := refusal.remember(out); failed != nil {
 			return fmt.Errorf("module cache: %w", failed)
 		}
-		if failed := remember(out, err); failed != nil {
-			return fmt.Errorf("module cache: %w", failed)
-		}
+		err = refusal
 	case err != nil:
 		return fmt.Errorf("module %s: compile: %w", digest, err)
 	}
@@ -265,24 +257,6 @@ func (m *Modules) runCompiler(ctx context.Context, key, digest string, module *o
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// remember writes a refusal down as the entry's content.
-func remember(dir string, refusal error) error {
-	raw, err := json.Marshal(strings.TrimSuffix(refusal.Error(), ": "+errdefs.ErrInvalidArgument.Error()))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, failureFile), raw, 0o600)
-}
-
-// refused is the error a remembered refusal stands for.
-func refused(raw []byte) error {
-	var words string
-	if err := json.Unmarshal(raw, &words); err != nil {
-		return fmt.Errorf("module cache: remembered refusal: %w", err)
-	}
-	return fmt.Errorf("%s: %w", words, errdefs.ErrInvalidArgument)
 }
 
 // ModuleDigest returns the digest under which a module is cached, "sha256:…".

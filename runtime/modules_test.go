@@ -5,17 +5,22 @@ package runtime_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/wazelet/wazelet/integration/guests"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
 	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/runtime/engine"
 )
 
 // cache opens the module cache in dir, as a daemon's start does.
@@ -97,8 +102,13 @@ func TestARefusalIsRemembered(t *testing.T) {
 			if _, err := file.Write(tiny.MissingImport()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := m.Ensure(t.Context(), file); err == nil {
-				t.Error("compiled")
+			_, err = m.Ensure(t.Context(), file)
+			refusal, ok := errors.AsType[*runtime.Refusal](err)
+			if !ok || !errdefs.IsInvalidArgument(err) || !strings.Contains(refusal.Words, "env.nowhere") {
+				t.Fatalf("error = %v", err)
+			}
+			if refusal.Info == nil || refusal.Info.Kind != engine.KindCommand || len(refusal.Info.Missing) != 1 {
+				t.Errorf("the module is described as %+v", refusal.Info)
 			}
 			file.Close()
 		}

@@ -21,7 +21,7 @@ type Program struct {
 	Path    string       `json:"path"`              // of its file, in the container's root
 	Export  string       `json:"export,omitempty"`  // the function that runs, if not _start
 	Digest  string       `json:"digest,omitempty"`  // of the module, "sha256:…"
-	Module  *engine.Info `json:"module,omitempty"`  // absent when the module is refused as a whole
+	Module  *engine.Info `json:"module,omitempty"`  // absent when the module could not be read
 	Refusal string       `json:"refusal,omitempty"` // why a container of it would not start
 }
 
@@ -68,7 +68,12 @@ func (m *Modules) Describe(ctx context.Context, images *imageservice.Service, im
 		return p, err
 	}
 	compiled, err := m.Ensure(ctx, file)
-	if errdefs.IsInvalidArgument(err) {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		p.Refusal, p.Module = refusal.Words, refusal.Info
+		p.Digest, err = digestOf(file)
+		return p, err
+	}
+	if errdefs.IsInvalidArgument(err) { // too large to be looked at
 		p.Refusal = err.Error()
 		return p, nil
 	}

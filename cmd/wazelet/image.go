@@ -165,7 +165,7 @@ func (i *imageCommand) newCheck() *cobra.Command {
 func newPush(load loader) *cobra.Command {
 	c := &cobra.Command{
 		Use: "push [flags] PATH IMAGE", Short: "Make an image of a module or a folder and push it", Args: cobra.ExactArgs(2),
-		Long: "Make an image of a .wasm file, or of a folder, push it with the credentials of\n`docker login` or `podman login`, and print its name by digest. The same input gives\nthe same digest.",
+		Long: "Make an image of a .wasm file, a component too, or of a folder, push it with the credentials of\n`docker login` or `podman login`, and print its name by digest. The same input gives\nthe same digest.",
 		Example: `  wazelet image push hello.wasm registry.example/team/hello:v1
   wazelet image push --format files --entrypoint /app.wasm ./dist registry.example/team/app:v1`,
 	}
@@ -183,6 +183,9 @@ func newPush(load loader) *cobra.Command {
 			return err
 		}
 		o.Path, o.Format = args[0], imageservice.Format(*format)
+		if o.Component, err = images.Component(o.Path); err != nil {
+			return clean(err)
+		}
 		image, err := push.Build(o)
 		if err != nil {
 			return clean(err)

@@ -153,17 +153,18 @@ func TestImageInspectSaysWhy(t *testing.T) {
 
 func TestImagePushRefusals(t *testing.T) {
 	u := newUser(t, someUser)
-	module, text, component := u.write(t, "a.wasm", tiny.Hello("")), u.write(t, "text", []byte("text")), u.write(t, "c.wasm", tiny.Component())
+	module, text, component := u.write(t, "a.wasm", tiny.Hello("")), u.write(t, "text", []byte("text")), u.write(t, "c.wasm", append(tiny.Component(), 99, 0))
 	for _, c := range []struct {
 		args []string
 		want string
 	}{
 		{[]string{text, "localhost:1/a"}, text + " is not a WebAssembly module"},
-		{[]string{component, "localhost:1/a"}, "is a WebAssembly component, or of an unknown version"},
+		{[]string{component, "localhost:1/a"}, component + " is a WebAssembly component that cannot be read: section 99: "},
+		{[]string{u.write(t, "f.wasm", []byte("\x00asm\x07\x00\x00\x00")), "localhost:1/a"}, "f.wasm is a WebAssembly binary of an unknown version"},
 		{[]string{"--format", "zip", module, "localhost:1/a"}, `there is no format "zip"`},
 		{[]string{"--entrypoint", "/a", module, "localhost:1/a"}, "the format wasm has no place for an entrypoint"},
 		{[]string{"--format", "wasm", u.home, "localhost:1/a"}, "is a folder, which only the format files can hold"},
-		{[]string{u.home, "localhost:1/a"}, "has 2 files *.wasm at its top: say by an entrypoint"},
+		{[]string{u.home, "localhost:1/a"}, "has 3 files *.wasm at its top: say by an entrypoint"},
 		{[]string{module, "localhost:1/a@sha256:" + strings.Repeat("a", 64)}, "it is named by a digest"},
 		{[]string{module, "UPPER"}, "image UPPER: "},
 		{[]string{module, "localhost:1/a"}, "registry localhost:1 cannot be reached: connection refused"},
@@ -172,6 +173,39 @@ func TestImagePushRefusals(t *testing.T) {
 		if got := u.image(t, append([]string{"push"}, c.args...)...); got.code != exitFailed || !strings.Contains(got.stderr, c.want) || got.stdout != "" {
 			t.Errorf("%q: %+v, want %q", c.args, got, c.want)
 		}
+	}
+}
+
+// TestImageInspectComponent tells what a component wants and offers, although it would not run.
+func TestImageInspectComponent(t *testing.T) {
+	host := hub(t)
+	u := newUser(t, 0)
+	u.login(t, host)
+	module := u.write(t, "app.wasm", tiny.Component())
+	for _, format := range []string{"wasm", "wasm-layer", "artifact", "files"} {
+		ref := host + "/component/" + format + ":v1"
+		if got := u.image(t, "push", "--format", format, module, ref); got.code != 0 {
+			t.Fatalf("push as %s: %+v", format, got)
+		}
+		if got := u.image(t, "pull", ref); got.code != 0 {
+			t.Fatalf("pull: %+v", got)
+		}
+		shown := u.image(t, "inspect", ref)
+		for _, want := range []string{
+			"Program +/app.wasm", "Module +sha256:", "Kind +component", "World +wasi:cli/command@0.2.0", `Imports +wasi:cli/environment@0.2.0 \(instance\)`,
+			"Exports +wasi:cli/run@0.2.0", "Runs +no: module is a WebAssembly component: only core modules run here so far",
+		} {
+			if !regexp.MustCompile(`(?m)^` + want).MatchString(shown.stdout) {
+				t.Errorf("%s lacks %q: %+v", format, want, shown)
+			}
+		}
+		if strings.Contains(shown.stdout, "Memory") {
+			t.Errorf("a component has no memory of its own: %s", shown.stdout)
+		}
+	}
+	var image imageclient.Image
+	if got := u.image(t, "inspect", "-o", "json", host+"/component/wasm:v1"); json.Unmarshal([]byte(got.stdout), &image) != nil || image.Platform != "wasip2/wasm" || image.Program.Module.World != "wasi:cli/command@0.2.0" {
+		t.Errorf("as JSON: %+v", got)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/cri/imageclient"
 	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/runtime/engine"
 )
 
 func (i *imageCommand) newList() *cobra.Command {
@@ -111,9 +112,12 @@ func showProgram(line func(string, ...string), p *runtime.Program) {
 		for i, im := range m.Imports {
 			imports[i] = im.String()
 		}
+		line("World", m.World)
 		line("Imports", imports...)
 		line("Exports", m.Exports...)
 		line("Features", m.Features...)
+	}
+	if m := p.Module; m != nil && m.Kind != engine.KindComponent {
 		memory := fmt.Sprintf("%d pages of 64 KiB", m.Memory.Min)
 		if m.Memory.Max > 0 {
 			memory += fmt.Sprintf(", at most %d", m.Memory.Max)

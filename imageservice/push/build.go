@@ -27,11 +27,22 @@ type Options struct {
 	Path   string              // of a .wasm file, or of a folder for FormatFiles
 	Format imageservice.Format // "" is FormatFiles for a folder, else FormatWasm
 
+	// Component says what the module imports and exports if it is a component; nil
+	// for a core module.
+	Component *Component
+
 	// What the image says about its program; not for artifacts, which have no
 	// place for it. Without an entrypoint, an image of files has the module's
 	// path, in a folder that of the only module at its top.
 	Entrypoint, Cmd, Env []string
 	WorkingDir, User     string
+}
+
+// Component is what the configuration of the CNCF's artifact tells of a component.
+type Component struct {
+	Exports []string `json:"exports"`
+	Imports []string `json:"imports"`
+	Target  *string  `json:"target"` // a world to be found elsewhere; nobody sets it
 }
 
 // Image is a manifest and what it is made of. It must be closed.
@@ -123,7 +134,7 @@ func (o Options) module(source *os.File, size int64) (_ *Image, err error) {
 			err = errors.Join(err, source.Close())
 		}
 	}()
-	if err := checkModule(source); err != nil {
+	if err := o.checkModule(source); err != nil {
 		return nil, err
 	}
 	sum, err := digest.Canonical.FromReader(io.NewSectionReader(source, 0, size))
@@ -135,9 +146,9 @@ func (o Options) module(source *os.File, size int64) (_ *Image, err error) {
 	configType, config := mediaTypes[o.Format].config, []byte(emptyJSON)
 	switch o.Format {
 	case imageservice.FormatWasm:
-		config, err = json.Marshal(wasmConfig{Created: epoch, Architecture: "wasm", OS: "wasip1", LayerDigests: []digest.Digest{sum}})
+		config, err = json.Marshal(wasmConfig{Created: epoch, Architecture: "wasm", OS: o.system(), LayerDigests: []digest.Digest{sum}, Component: o.Component})
 	case imageservice.FormatLayer:
-		config, err = o.configuration("wasip1", sum)
+		config, err = o.configuration(o.system(), sum)
 	}
 	if err != nil {
 		return nil, err
@@ -145,12 +156,22 @@ func (o Options) module(source *os.File, size int64) (_ *Image, err error) {
 	return assemble(o.Format, memoryBlob(configType, config), layer)
 }
 
-// wasmConfig is the configuration of the CNCF's artifact, for a module.
+// wasmConfig is the configuration of the CNCF's artifact, with the members and in the order of wkg's.
 type wasmConfig struct {
 	Created      string          `json:"created"`
+	Author       *string         `json:"author"`
 	Architecture string          `json:"architecture"`
 	OS           string          `json:"os"`
 	LayerDigests []digest.Digest `json:"layerDigests"`
+	Component    *Component      `json:"component"` // null for a core module
+}
+
+// system is the platform's os: the WASI that the module is written for.
+func (o Options) system() string {
+	if o.Component != nil {
+		return "wasip2"
+	}
+	return "wasip1"
 }
 
 // mediaTypes are those of configuration and module of each format.
@@ -163,18 +184,20 @@ var mediaTypes = map[imageservice.Format]struct{ config, module string }{
 
 func moduleType(format imageservice.Format) string { return mediaTypes[format].module }
 
-// checkModule looks at the first bytes: a core module of version 1.
-func checkModule(file *os.File) error {
+// checkModule looks at the first bytes: a core module of version 1, or a component if it was read as one.
+func (o Options) checkModule(file *os.File) error {
 	header := make([]byte, 8)
 	n, err := file.ReadAt(header, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	switch {
-	case string(header[:n]) == "\x00asm\x01\x00\x00\x00":
+	case string(header[:n]) == "\x00asm\x01\x00\x00\x00" && o.Component == nil:
+		return nil
+	case string(header[:n]) == "\x00asm\x0d\x00\x01\x00" && o.Component != nil:
 		return nil
 	case bytes.HasPrefix(header[:n], []byte("\x00asm")):
-		return fmt.Errorf("%s is a WebAssembly component, or of an unknown version: only core modules can be pushed so far: %w", file.Name(), errdefs.ErrInvalidArgument)
+		return fmt.Errorf("%s is a WebAssembly binary of an unknown version: %w", file.Name(), errdefs.ErrInvalidArgument)
 	}
 	return fmt.Errorf("%s is not a WebAssembly module: %w", file.Name(), errdefs.ErrInvalidArgument)
 }

@@ -68,7 +68,7 @@ func (o Options) archive(w *tar.Writer, dir bool) (top []string, err error) {
 			return nil, err
 		}
 		defer file.Close()
-		if err := checkModule(file); err != nil {
+		if err := o.checkModule(file); err != nil {
 			return nil, err
 		}
 		info, err := file.Stat()

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -23,20 +22,25 @@ import (
 // Compile compiles a module into dir, an empty directory: wazero's cache
 // entry, the machine code by itself, a copy of the module, and its Info. A module
 // that is none, or that asks for what this host does not have, is refused with a
-// *spec.Failure of class Invalid whose text is for the module's author. Whether
-// there is something to run in it, Load decides.
+// *spec.Failure of class Invalid whose text is for the module's author; its Info is
+// there all the same, if it could be read that far. Whether there is something to
+// run in it, Load decides.
 //
 // It runs untrusted input through a compiler: it belongs into a confined
 // process with a memory limit.
 func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
-	o, err := examine(wasm)
-	if err != nil {
-		return Info{}, err
+	info, o, err := inspect(wasm)
+	if err == nil {
+		info, err = compileModule(ctx, wasm, o, info, dir)
 	}
-	info := newInfo(o)
-	if err := info.instantiable(); err != nil {
-		return info, err
+	if failure, ok := errors.AsType[*spec.Failure](err); ok && failure.Class == spec.Invalid && info.Kind != "" {
+		err = errors.Join(err, WriteInfo(dir, info))
 	}
+	return info, err
+}
+
+func compileModule(ctx context.Context, wasm []byte, o *outline, info Info, dir string) (Info, error) {
+	var err error
 	if wasm, err = rewrite(ctx, wasm, o); err != nil {
 		return info, err
 	}
@@ -56,11 +60,7 @@ func Compile(ctx context.Context, wasm []byte, dir string) (Info, error) {
 	if err := os.WriteFile(filepath.Join(dir, moduleFile), wasm, 0o444); err != nil {
 		return info, err
 	}
-	raw, err := json.Marshal(info)
-	if err != nil {
-		return info, err
-	}
-	return info, os.WriteFile(filepath.Join(dir, infoFile), raw, 0o444)
+	return info, WriteInfo(dir, info)
 }
 
 // findEntry returns the one file that wazero's cache has put below dir.

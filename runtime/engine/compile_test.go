@@ -4,9 +4,13 @@ package engine
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -141,6 +145,64 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+// What is refused is described all the same.
+func TestInfoOfWhatIsRefused(t *testing.T) {
+	const preamble = "\x00asm\x0d\x00\x01\x00"
+	core := enginetest.Module{Funcs: []enginetest.Func{{Name: "run"}}}.Bytes()
+	core = append(core, enginetest.Section(0, append([]byte("\x0ftarget_features"), "\x01+\x07simd128"...))...)
+	component := slices.Concat([]byte(preamble), enginetest.Section(1, core),
+		enginetest.Section(10, append([]byte{1, 0, 19}, "wasi:io/error@0.2.0\x05\x00"...)),
+		enginetest.Section(11, append([]byte{1, 0, 18}, "wasi:cli/run@0.2.0\x05\x00\x00"...)))
+	for name, c := range map[string]struct {
+		wasm []byte
+		want Info
+	}{
+		"component":        {component, Info{Kind: KindComponent, Imports: []Import{{"", "wasi:io/error@0.2.0", "instance"}}, Exports: []string{"wasi:cli/run@0.2.0"}, World: "wasi:cli/command@0.2.0", Features: []string{"simd128"}}},
+		"broken component": {append([]byte(preamble), 99, 0), Info{Kind: KindComponent}},
+		"missing import":   {importing("env", "nowhere"), Info{Kind: KindCommand, Imports: []Import{{"env", "nowhere", "function"}}, Exports: []string{"_start"}}},
+		"nonsense":         {body(0x1a), Info{Kind: KindCommand, Exports: []string{"_start"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if _, err := Compile(t.Context(), c.wasm, dir); err == nil {
+				t.Fatal("compiled")
+			}
+			got, err := ReadInfo(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "nonsense" {
+				got.Imports = nil
+			}
+			if got.Kind != c.want.Kind || !slices.Equal(got.Imports, c.want.Imports) || !slices.Equal(got.Exports, c.want.Exports) || got.World != c.want.World || !slices.Equal(got.Features, c.want.Features) {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// An info file is read as what it may be: anything.
+func TestInfoThatIsNone(t *testing.T) {
+	for name, plant := range map[string]func(path string) error{
+		"absent":    func(string) error { return nil },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"link":      func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"text":      func(path string) error { return os.WriteFile(path, []byte("text"), 0o600) },
+		"endless": func(path string) error {
+			return errors.Join(os.WriteFile(path, []byte(" "), 0o600), os.Truncate(path, maxInfo+1))
+		},
+	} {
+		dir := t.TempDir()
+		if err := plant(filepath.Join(dir, infoFile)); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := ReadInfo(dir); err == nil {
+			t.Errorf("%s: %+v", name, info)
+		}
+	}
+}
+
 func TestKeyChangesWithTheModule(t *testing.T) {
 	a, b := Key("sha256:1"), Key("sha256:2")
 	if a == b || len(a) != 64 || a != Key("sha256:1") {
@@ -179,10 +241,12 @@ func FuzzExamine(f *testing.F) {
 	f.Add(catching().Bytes())
 	f.Add(body(0xfd, 0x80, 0x02))
 	f.Add(bare([]byte("\x01\x04\x01\x4e\x01\x5f")))
+	f.Add(bare(enginetest.Section(4, []byte{1, 0x40, 0, 0x70, 0, 1, 0xd0, 0x70, 0x0b})))
+	f.Add([]byte("\x00asm\x0d\x00\x01\x00\x0a\x06\x01\x00\x01a\x05\x00"))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
-		o, err := examine(wasm)
+		info, _, err := inspect(wasm)
 		if err == nil {
-			err = newInfo(o).Runnable("run")
+			err = info.Runnable("run")
 		}
 		if err != nil && (len(err.Error()) > 8<<10 || !isText([]byte(err.Error()))) {
 			t.Errorf("%d bytes: %.200q", len(err.Error()), err)

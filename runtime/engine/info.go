@@ -4,24 +4,30 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/component"
 	"github.com/wazelet/wazelet/runtime/engine/bytecode"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
-// Info describes a compiled module. It is kept beside the compiled code.
+// Info describes a module. It is kept beside the compiled code, or beside the reason why there is none.
 type Info struct {
-	Kind     Kind     `json:"kind"` // command, reactor or library
+	Kind     Kind     `json:"kind"` // command, reactor, library or component
 	Imports  []Import `json:"imports"`
-	Missing  []Import `json:"missing"` // imports this host does not provide
-	Exports  []string `json:"exports"` // functions
+	Missing  []Import `json:"missing"`         // imports this host does not provide
+	Exports  []string `json:"exports"`         // functions; of a component all there is
+	World    string   `json:"world,omitempty"` // it was built for, such as wasi:cli/command@0.2.0, if that is known
 	Memory   Memory   `json:"memory"`
 	Features []string `json:"features"` // extensions that its toolchain declares, used or not; exceptions if used
 	Platform string   `json:"platform"` // what the compiled code was made for and by
@@ -30,13 +36,18 @@ type Info struct {
 
 // Import is something a module wants from its host.
 type Import struct {
-	Module string `json:"module"`
+	Module string `json:"module"` // "" of a component
 	Name   string `json:"name"`
-	Kind   string `json:"kind"` // function, table, memory, global or tag
+	Kind   string `json:"kind"` // function, table, memory, global or tag; of a component see package component
 }
 
 // String names the import as messages do.
-func (i Import) String() string { return fmt.Sprintf("%s.%s (%s)", i.Module, i.Name, i.Kind) }
+func (i Import) String() string {
+	if i.Module == "" {
+		return fmt.Sprintf("%s (%s)", i.Name, i.Kind)
+	}
+	return fmt.Sprintf("%s.%s (%s)", i.Module, i.Name, i.Kind)
+}
 
 // Memory is the size of a module's own memory, in pages of 64 KiB.
 type Memory struct {
@@ -50,23 +61,91 @@ const (
 	moduleFile = "module.wasm"
 )
 
-// maxInfo bounds what is read of an info file.
-const maxInfo = 16 << 20
+// maxInfo bounds what is read of an info file: maxNames as JSON, with all that belongs to each.
+const maxInfo = 64 << 20
 
-// ReadInfo returns the Info that Compile wrote into dir.
-func ReadInfo(dir string) (Info, error) {
-	var info Info
-	raw, err := os.ReadFile(filepath.Join(dir, infoFile))
+// ReadInfo returns the Info that Compile wrote into dir. A compiler that refused a module may have put anything there:
+// what is no file of bearable size is an error.
+func ReadInfo(dir string) (info Info, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return info, err
+	}
+	defer root.Close()
+	file, err := root.OpenFile(infoFile, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return info, err
+	}
+	defer file.Close()
+	if st, err := file.Stat(); err != nil || !st.Mode().IsRegular() {
+		return info, errors.Join(err, fmt.Errorf("%s: not a file", infoFile))
+	}
+	raw, err := io.ReadAll(io.LimitReader(file, maxInfo+1))
 	if err != nil {
 		return info, err
 	}
 	if len(raw) > maxInfo {
 		return info, fmt.Errorf("%s: larger than %d bytes", infoFile, maxInfo)
 	}
+	return parseInfo(raw)
+}
+
+func parseInfo(raw []byte) (info Info, err error) {
 	if err := json.Unmarshal(raw, &info); err != nil {
 		return info, fmt.Errorf("%s: %w", infoFile, err)
 	}
 	return info, nil
+}
+
+// WriteInfo writes the Info into dir, where ReadInfo finds it.
+func WriteInfo(dir string, info Info) error {
+	raw, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, infoFile), raw, 0o444)
+}
+
+// inspect tells what wasm is, and whether this engine can take it: the error is that of examine or instantiable. What is
+// no WebAssembly, or malformed, has no Info.
+func inspect(wasm []byte) (Info, *outline, error) {
+	o, err := examine(wasm)
+	switch {
+	case o != nil:
+		info := newInfo(o)
+		info.World = component.ModuleWorld(wasm)
+		if err == nil {
+			err = info.instantiable()
+		}
+		return info, o, err
+	case Sniff(wasm) == KindComponent:
+		return componentInfo(wasm), nil, err
+	}
+	return Info{}, nil, err
+}
+
+// componentInfo describes a component, as far as it can be read.
+func componentInfo(wasm []byte) Info {
+	info := Info{Kind: KindComponent, Platform: platform(), Imports: []Import{}, Missing: []Import{}, Exports: []string{}, Features: []string{}}
+	c, err := component.Read(wasm)
+	if err != nil {
+		return info
+	}
+	info.World = c.World
+	for _, im := range c.Imports {
+		info.Imports = append(info.Imports, Import{Name: im.Name, Kind: im.Kind})
+	}
+	for _, e := range c.Exports {
+		info.Exports = append(info.Exports, e.Name)
+	}
+	for _, module := range c.Modules {
+		if o, err := examine(module); o != nil && err == nil {
+			info.Features = append(info.Features, featuresOf(o)...)
+		}
+	}
+	slices.Sort(info.Features)
+	info.Features = slices.Compact(info.Features)
+	return info
 }
 
 // Runnable says why the module cannot run as a container, or nil: with _start,

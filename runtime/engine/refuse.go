@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ func examine(wasm []byte) (*outline, error) {
 		return nil, spec.Failf(spec.Invalid, "not a WebAssembly module: %s", describe(wasm))
 	}
 	o, err := scan(wasm)
+	if _, ok := errors.AsType[*excess](err); ok || errors.Is(err, bytecode.ErrSections) {
+		return nil, spec.Failf(spec.Invalid, "module is larger than this runtime takes: %w", err)
+	}
 	if err != nil {
 		return nil, spec.Failf(spec.Invalid, "module is malformed: %w", err)
 	}

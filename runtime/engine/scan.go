@@ -19,6 +19,9 @@ type outline struct {
 	exceptions bool     // it uses exception handling, which package lower takes out
 	declared   []string // extensions its compiler was allowed to use, used or not
 	names      []byte   // the name section, not looked into
+
+	tableEntries uint64 // that its tables begin with
+	nameBytes    int    // of the names of imports and exports
 }
 
 type export struct {
@@ -52,6 +55,9 @@ func scan(wasm []byte) (*outline, error) {
 	}
 	o.findNames(sections)
 	for _, s := range sections {
+		if err := checkEntries(s); err != nil {
+			return nil, fmt.Errorf("section %d: %w", s.ID, err)
+		}
 		r := bytecode.NewReader(s.Body)
 		if err := o.section(s.ID, r); err != nil {
 			return nil, fmt.Errorf("section %d: %w", s.ID, err)
@@ -71,12 +77,15 @@ func (o *outline) section(id bytecode.SectionID, r *bytecode.Reader) error {
 		o.types(r)
 	case bytecode.Import:
 		r.Vector(func() { o.imported(r) })
+	case bytecode.Table:
+		r.Vector(func() { o.table(r) })
 	case bytecode.Memory:
 		r.Vector(func() { o.memory(r, true) })
 	case bytecode.Export:
 		r.Vector(func() {
 			e := export{name: r.Name(), kind: r.Byte()}
 			r.U32()
+			o.named(r, e.name)
 			o.exports = append(o.exports, e)
 		})
 	case bytecode.Tag:
@@ -137,7 +146,7 @@ func (o *outline) imported(r *bytecode.Reader) {
 		}
 	case bytecode.ExternTable:
 		o.valueType(r)
-		o.limits(r)
+		o.tableSize(r)
 	case bytecode.ExternMemory:
 		o.memory(r, false)
 	case bytecode.ExternGlobal:
@@ -150,6 +159,7 @@ func (o *outline) imported(r *bytecode.Reader) {
 	default:
 		r.Fail(fmt.Errorf("import %.200s.%.200s is of an unknown kind %#x", im.Module, im.Name, kind))
 	}
+	o.named(r, im.Module, im.Name)
 	o.imports = append(o.imports, im)
 }
 
@@ -209,8 +219,13 @@ func (o *outline) code(code []byte) error {
 	}
 	var in bytecode.Instruction
 	return bytecode.Bodies(code, func(body *bytecode.Reader) error {
+		locals := uint64(0)
 		for _, group := range body.Locals() {
+			locals += uint64(group.Count)
 			o.extension(group.Type.Extension(), function)
+		}
+		if locals > maxLocals {
+			return tooMuch("%s has %d local variables, more than the %d allowed", o.function(function), locals, maxLocals)
 		}
 		for body.More() {
 			if body.Instruction(&in); body.Err() == nil {

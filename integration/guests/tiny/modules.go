@@ -127,9 +127,15 @@ func Socket() []byte {
 // NoStart returns a module without _start: a library.
 func NoStart() []byte { return module{}.encode() }
 
-// Component returns the least a WebAssembly component can be: the preamble with
-// the component layer (component-model, Binary.md).
-func Component() []byte { return []byte("\x00asm\x0d\x00\x01\x00") }
+// Component returns a WebAssembly component that says of itself what a command
+// does, and has no code: it imports wasi:cli/environment and exports wasi:cli/run
+// (component-model, Binary.md).
+func Component() []byte {
+	const importSection, exportSection, plain, instance = 10, 11, 0, 5
+	imports := vector([][]byte{join([]byte{plain}, nameOf("wasi:cli/environment@0.2.0"), []byte{instance, 0})})
+	exports := vector([][]byte{join([]byte{plain}, nameOf("wasi:cli/run@0.2.0"), []byte{instance, 0, 0})})
+	return join([]byte("\x00asm\x0d\x00\x01\x00"), []byte{importSection}, bytesOf(imports), []byte{exportSection}, bytesOf(exports))
+}
 
 // Truncated returns a module cut in the middle of a section.
 func Truncated() []byte {

@@ -75,6 +75,14 @@ func (r *Reader) Byte() byte {
 	return b
 }
 
+// Peek returns the next byte without reading it; 0 at the end.
+func (r *Reader) Peek() byte {
+	if r.pos >= len(r.buf) {
+		return 0
+	}
+	return r.buf[r.pos]
+}
+
 // U32 reads an unsigned number of 32 bits.
 func (r *Reader) U32() uint32 { return uint32(r.unsigned(32)) }
 

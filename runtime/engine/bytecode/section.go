@@ -48,6 +48,12 @@ type Section struct {
 	Body []byte
 }
 
+// MaxSections bounds the sections of a module; a dozen and some custom ones are usual.
+const MaxSections = 10_000
+
+// ErrSections says that a module has more sections than MaxSections.
+var ErrSections = fmt.Errorf("it has more than the %d sections allowed", MaxSections)
+
 // Sections splits a module, which is one by its preamble.
 func Sections(wasm []byte) ([]Section, error) {
 	var sections []Section
@@ -57,6 +63,9 @@ func Sections(wasm []byte) ([]Section, error) {
 		body := r.Take(uint64(r.U32()))
 		if r.Err() != nil {
 			return nil, r.Err()
+		}
+		if len(sections) == MaxSections {
+			return nil, ErrSections
 		}
 		sections = append(sections, Section{id, body})
 	}
