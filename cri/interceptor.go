@@ -22,9 +22,9 @@ import (
 	"github.com/wazelet/wazelet/observe"
 )
 
-// maxMessage is the largest message either side accepts; the kubelet's client
-// has the same bound (k8s.io/cri-client, maxMsgSize).
-const maxMessage = 16 << 20
+// MaxMessage is the largest message in bytes that either side accepts; the kubelet's
+// client has the same bound (k8s.io/cri-client, maxMsgSize).
+const MaxMessage = 16 << 20
 
 // ErrRecovering is what ready should return until the node's pods have been
 // found again. A list answered before that would make the kubelet start every
@@ -37,8 +37,8 @@ var ErrRecovering = errors.New("wazelet is recovering its pods")
 func Interceptors(ready func() error) []grpc.ServerOption {
 	i := interceptor{ready: ready}
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.MaxSendMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.MaxSendMsgSize(MaxMessage),
 		grpc.ChainUnaryInterceptor(i.unary),
 		grpc.ChainStreamInterceptor(i.stream),
 	}

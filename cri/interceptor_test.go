@@ -178,7 +178,7 @@ func TestACancelledCallSaysSo(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	conn, _ := serveScripted(t, always, func(context.Context) error { return nil })
 	client := runtimeapi.NewRuntimeServiceClient(conn)
-	for size, want := range map[int]codes.Code{maxMessage - 1024: codes.OK, maxMessage + 1: codes.ResourceExhausted} {
+	for size, want := range map[int]codes.Code{MaxMessage - 1024: codes.OK, MaxMessage + 1: codes.ResourceExhausted} {
 		_, err := client.StartContainer(t.Context(), &runtimeapi.StartContainerRequest{ContainerId: strings.Repeat("x", size)})
 		if status.Code(err) != want {
 			t.Errorf("%d bytes: %v, want %s", size, status.Code(err), want)

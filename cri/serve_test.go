@@ -37,7 +37,7 @@ func serve(t *testing.T, ready func() error, register func(grpc.ServiceRegistrar
 		}
 	})
 	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(2*maxMessage)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(2*MaxMessage)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@
 package cri
 
 import (
+	"context"
+
 	"google.golang.org/grpc"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -39,6 +41,9 @@ type Options struct {
 	// NoUserNamespaces says why pods cannot have user namespaces on this node
 	// (hostUsers: false); nil offers them.
 	NoUserNamespaces error
+	// Check compares the image store with its digests and repairs it, for
+	// `wazelet image check`.
+	Check func(ctx context.Context, repair bool) (imageservice.Report, error)
 	// Info is what a verbose Status shows beside the conditions: each key with
 	// its value as JSON, e.g. "config" and "versions".
 	Info map[string]any
@@ -48,6 +53,7 @@ type Options struct {
 type Server struct {
 	runtime runtimeapi.RuntimeServiceServer
 	images  runtimeapi.ImageServiceServer
+	store   *storeService
 }
 
 // New makes the endpoint. It holds no state of its own.
@@ -68,6 +74,7 @@ func New(o Options) *Server {
 			},
 		},
 		images: &imageService{handlers: h, images: o.Images, runtime: o.Runtime},
+		store:  &storeService{check: o.Check},
 	}
 	if o.Upstream != nil {
 		router := delegate.NewRouter(localSide(o, s), o.Upstream)
@@ -76,10 +83,11 @@ func New(o Options) *Server {
 	return s
 }
 
-// Register adds both CRI services to a gRPC server made with [Interceptors].
+// Register adds both CRI services, and the one of our own, to a gRPC server made with [Interceptors].
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	runtimeapi.RegisterRuntimeServiceServer(r, s.runtime)
 	runtimeapi.RegisterImageServiceServer(r, s.images)
+	r.RegisterService(&storeServiceDesc, s.store)
 }
 
 // runtimeService puts the groups of RPCs together. The Unsafe interface, unlike

@@ -69,6 +69,7 @@ func (s *Service) load(ctx context.Context) error {
 			continue
 		}
 		log.G(ctx).WithField("image_id", id).WithError(err).Warn("damaged image dropped")
+		s.drop(id, err)
 		if err := s.content.RemoveNames(ctx, append(aliases(id, names), id)...); err != nil {
 			return err
 		}

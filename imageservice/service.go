@@ -60,6 +60,7 @@ type Service struct {
 	trees   *snapshot.Store
 	index   *index
 	naming  sync.Mutex // held while names change in content and index
+	dropped []Finding  // of the opening, see takeDropped
 	pulls   flights
 	busy    locks // by blob and by chain of layers
 	garbage *collector

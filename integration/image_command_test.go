@@ -3,13 +3,38 @@
 package integration_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
 	"github.com/wazelet/wazelet/integration/guests/tiny"
+	"github.com/wazelet/wazelet/integration/lab"
 )
+
+// wazelet runs the command line with the node's configuration.
+func (n *node) wazelet(args ...string) (lab.Output, error) {
+	n.t.Helper()
+	return cluster.Wazelet(n.ctx, append([]string{"--config", filepath.Join(n.dir, "config.toml")}, args...)...)
+}
+
+// blobOf returns the file of an image's module in the content store.
+func (n *node) blobOf(ref string) string {
+	n.t.Helper()
+	out, err := n.wazelet("image", "inspect", "-o", "json", ref)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	var image struct{ Module struct{ Digest string } }
+	if err := json.Unmarshal([]byte(out.Stdout), &image); err != nil {
+		n.t.Fatal(err)
+	}
+	return filepath.Join(n.dir, "root/content/blobs/sha256", strings.TrimPrefix(image.Module.Digest, "sha256:"))
+}
 
 // TestImageCommand pushes a module to the registry, and has the daemon fetch,
 // show and remove it: the pod that runs it in between needs no other tool.
@@ -41,8 +66,61 @@ func TestImageCommand(t *testing.T) {
 	if list := wazelet("ls"); strings.Contains(list, ref) {
 		t.Errorf("removed, and still listed:\n%s", list)
 	}
-	_, err := cluster.Wazelet(s.ctx, "image", "check")
-	if err == nil || !strings.Contains(err.Error(), "the daemon has the store") {
-		t.Errorf("check beside the daemon: %v", err)
+}
+
+// TestImageCheckBesideTheDaemon has the daemon find and mend what has changed on
+// disk behind its back, while a pod of the image runs and pulls go on, and checks
+// the store again without the daemon.
+func TestImageCheckBesideTheDaemon(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	check := func(args ...string) (string, error) {
+		out, err := n.wazelet(append([]string{"image", "check"}, args...)...)
+		return out.Stdout, err
 	}
+	n.pull("registry.example/tiny/pause:1.0")
+	n.pull("registry.example/hello-module:1.0")
+	config := n.sandboxConfig("pod")
+	sandbox := n.sandbox(config)
+	running := n.create(n.containerRequest(sandbox, config, "main", "registry.example/tiny/pause:1.0"))
+	if said, err := check(); err != nil || !strings.HasSuffix(said, "are as they were stored\n") {
+		t.Fatalf("a sound store: %v, %s", err, said)
+	}
+	entries, err := filepath.Glob(filepath.Join(n.dir, "root/modules/*/module.wasm"))
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("entries %v, %v", entries, err)
+	}
+	for _, entry := range entries {
+		if err := os.WriteFile(entry, tiny.Hello("planted\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.write("root/modules/foreign/file", "x")
+	n.write("root/content/blobs/sha256/"+strings.Repeat("ab", 32), "orphan")
+	module := n.blobOf("registry.example/hello-module:1.0")
+	if err := os.Truncate(module, 10); err != nil {
+		t.Fatal(err)
+	}
+	said, err := check()
+	if err == nil {
+		t.Error("damage, and exit status 0")
+	}
+	contains(t, "found", said, "damaged: image sha256:", "registry.example/hello-module:1.0", "its files are not those that the compiler wrote",
+		"damaged: compiled module foreign: ", "left over: blob sha256:abab")
+	said, err = check("--repair")
+	if err != nil {
+		t.Errorf("repair: %v", err)
+	}
+	contains(t, "repaired", said, "repaired: image sha256:", "repaired: compiled module foreign: ", "repaired: blob sha256:abab")
+	if said, err := check(); err != nil || !strings.HasSuffix(said, "1 images and 1 compiled modules are as they were stored\n") {
+		t.Errorf("after the repair: %v, %s", err, said)
+	}
+	n.pull("registry.example/hello-module:1.0")
+	equal(t, "state of the container that was there all the time", n.status(running).State, runtimeapi.ContainerState_CONTAINER_CREATED)
+
+	n.stop(unix.SIGTERM)
+	if said, err := check(); err != nil || !strings.HasSuffix(said, "2 images and 2 compiled modules are as they were stored\n") {
+		t.Errorf("without the daemon: %v, %s", err, said)
+	}
+	n.start()
 }

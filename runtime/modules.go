@@ -68,6 +68,7 @@ type Modules struct {
 
 	mu       sync.Mutex      // held while entries are verified or removed
 	verified map[string]bool // entries that were, by key
+	writing  map[string]bool // folders that compilers write to, by name
 }
 
 // Compiled is one entry of the cache. The caller closes Dir.
@@ -102,7 +103,7 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 			log.L.WithError(err).Warn("an unfinished compile stays until the next start")
 		}
 	}
-	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), verified: map[string]bool{}}, nil
+	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), verified: map[string]bool{}, writing: map[string]bool{}}, nil
 }
 
 // Ensure returns the compiled form of a module, compiling it if need be.
@@ -195,10 +196,11 @@ func (m *Modules) compile(ctx context.Context, key, digest string, module *os.Fi
 		return context.Cause(ctx)
 	}
 	defer m.slots.Release(1)
-	out, err := os.MkdirTemp(m.options.Dir, unfinished)
+	out, done, err := m.newFolder()
 	if err != nil {
 		return fmt.Errorf("module cache: %w", err)
 	}
+	defer done()
 	defer func() { err = errors.Join(err, os.RemoveAll(out)) }()
 
 	started := time.Now()

@@ -131,29 +131,28 @@ func (i *imageCommand) newRemove() *cobra.Command {
 
 func (i *imageCommand) newCheck() *cobra.Command {
 	c := &cobra.Command{
-		Use: "check [--repair]", Short: "Compare what is stored with its digests", Args: cobra.NoArgs,
-		Long: "Read all that images are made of and compare it with its digests. The daemon must\nnot run: stop it, its pods go on. With --repair, a damaged image is removed, to be\npulled again.",
+		Use: "check [--repair]", Short: "Compare what is stored with its digests, and repair it", Args: cobra.NoArgs,
+		Long: `Read all that images are made of and compare it with its digests, unpacked layers
+with their archives, and compiled modules with what the compiler wrote; find what
+belongs to nothing. With --repair, a damaged image is removed, to be pulled again,
+a damaged compiled module is made anew, and what belongs to nothing is removed.
+The daemon does it if it runs; its pods go on.`,
 	}
-	repair := c.Flags().Bool("repair", false, "remove damaged images")
+	repair := c.Flags().Bool("repair", false, "remove what is damaged or belongs to nothing, compile anew")
+	form := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return i.with(c, func(_ images.Where, store images.Store) error {
-			local, ok := store.(*images.Local)
-			if !ok {
-				return errors.New("the daemon has the store: stop it first (`systemctl stop wazelet`); its pods go on")
-			}
-			damages, err := local.Check(c.Context(), *repair)
-			for _, d := range damages {
-				fmt.Fprintf(c.OutOrStdout(), "%s %s: %v\n", shortID(d.Image.ID), strings.Join(d.Image.Tags, " "), d.Cause)
-			}
-			switch {
-			case err != nil:
+			report, err := store.Check(c.Context(), *repair)
+			if err != nil {
 				return err
-			case len(damages) > 0 && !*repair:
+			}
+			if *form == "json" {
+				err = writeJSON(c.OutOrStdout(), report)
+			} else {
+				err = showReport(c.OutOrStdout(), report)
+			}
+			if err == nil && report.Damaged() {
 				return &exitError{code: exitFailed}
-			case len(damages) > 0:
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%d damaged images removed\n", len(damages))
-			default:
-				_, err = fmt.Fprintln(c.OutOrStdout(), "every image is as it was pulled")
 			}
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/wazelet/wazelet/cri/imageclient"
+	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
 )
 
@@ -219,7 +221,7 @@ func TestImageCheck(t *testing.T) {
 	if got := u.image(t, "pull", ref); got.code != 0 {
 		t.Fatalf("pull: %+v", got)
 	}
-	if got := u.image(t, "check"); got.code != 0 || got.stdout != "every image is as it was pulled\n" {
+	if got := u.image(t, "check"); got.code != 0 || got.stdout != "1 images and 1 compiled modules are as they were stored\n" {
 		t.Fatalf("check of a sound store: %+v", got)
 	}
 	blobs, err := filepath.Glob(u.store("content", "blobs", "sha256", "*"))
@@ -244,7 +246,7 @@ func TestImageCheck(t *testing.T) {
 	if got := u.image(t, "check"); got.code != exitFailed || !strings.Contains(got.stdout, "its bytes on disk have another digest") || !strings.Contains(got.stdout, ref) {
 		t.Errorf("check: %+v", got)
 	}
-	if got := u.image(t, "check", "--repair"); got.code != 0 || !strings.HasSuffix(got.stdout, "1 damaged images removed\n") {
+	if got := u.image(t, "check", "--repair"); got.code != 0 || !strings.HasPrefix(got.stdout, "repaired: image sha256:") || !strings.HasSuffix(got.stdout, "looked at, 1 findings\n") {
 		t.Errorf("repair: %+v", got)
 	}
 	if got := u.run(t, "", ref); got.code == 0 {
@@ -252,6 +254,38 @@ func TestImageCheck(t *testing.T) {
 	}
 	if got := u.image(t, "pull", ref); got.code != 0 {
 		t.Errorf("pull after the repair: %+v", got)
+	}
+	if got := u.run(t, "", ref); got.stdout != "hello\n" {
+		t.Errorf("run after the repair: %+v", got)
+	}
+}
+
+// TestImageCheckOfModules finds compiled modules that are not what the compiler wrote, or nobody's, and mends the cache.
+func TestImageCheckOfModules(t *testing.T) {
+	host := hub(t)
+	u := newUser(t, 0)
+	u.login(t, host)
+	ref := host + "/cached:v1"
+	u.image(t, "push", u.write(t, "hello.wasm", tiny.Hello("hello\n")), ref)
+	if got := u.image(t, "pull", ref); got.code != 0 {
+		t.Fatalf("pull: %+v", got)
+	}
+	entries, err := filepath.Glob(u.store("modules", "*", "module.wasm"))
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	if err := errors.Join(os.Chmod(entries[0], 0o600), os.WriteFile(entries[0], tiny.Hello("planted\n"), 0o600), os.Mkdir(u.store("modules", "foreign"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if got := u.image(t, "check"); got.code != exitFailed || !strings.Contains(got.stdout, "its files are not those that the compiler wrote") || !strings.Contains(got.stdout, "damaged: compiled module foreign: ") {
+		t.Errorf("check: %+v", got)
+	}
+	var report imageservice.Report
+	if got := u.image(t, "check", "--repair", "-o", "json"); got.code != 0 || json.Unmarshal([]byte(got.stdout), &report) != nil || len(report.Findings) != 2 || report.Images != 1 {
+		t.Errorf("repair: %+v", got)
+	}
+	if got := u.image(t, "check"); got.code != 0 || got.stdout != "1 images and 1 compiled modules are as they were stored\n" {
+		t.Errorf("check after the repair, which compiles anew: %+v", got)
 	}
 	if got := u.run(t, "", ref); got.stdout != "hello\n" {
 		t.Errorf("run after the repair: %+v", got)

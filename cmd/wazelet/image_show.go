@@ -15,6 +15,7 @@ import (
 
 	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/cri/imageclient"
+	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/runtime/engine"
 )
@@ -129,6 +130,27 @@ func showProgram(line func(string, ...string), p *runtime.Program) {
 	} else {
 		line("Runs", "no: "+p.Refusal)
 	}
+}
+
+// showReport writes what a check has found for a person.
+func showReport(out io.Writer, report imageservice.Report) error {
+	for _, f := range report.Findings {
+		state := "damaged"
+		switch {
+		case f.Repaired:
+			state = "repaired"
+		case f.Remains:
+			state = "left over"
+		}
+		fmt.Fprintf(out, "%s: %s: %s\n", state, printable(f.Object), printable(f.Cause))
+	}
+	summary := fmt.Sprintf("%d images and %d compiled modules", report.Images, report.Modules)
+	if len(report.Findings) == 0 {
+		_, err := fmt.Fprintf(out, "%s are as they were stored\n", summary)
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s looked at, %d findings\n", summary, len(report.Findings))
+	return err
 }
 
 // printable takes what could steer a terminal out of the words of strangers.

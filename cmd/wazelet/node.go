@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/containerd/log"
-	"github.com/opencontainers/go-digest"
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/cmd/version"
@@ -71,12 +70,7 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 		return nil, err
 	}
 	options := images.Options(c.Root, c.Image)
-	options.Removed = images.Forget(modules)
-	compile := images.Compile(modules)
-	options.Prepare = func(ctx context.Context, s *imageservice.Service, image imageservice.Image) (digest.Digest, error) {
-		program, err := compile(ctx, s, image)
-		return program, errors.Join(err, modules.Collect(ctx))
-	}
+	options.Prepare, options.Removed = images.Prepare(modules), images.Forget(modules)
 	if n.images, err = imageservice.New(ctx, options); err != nil {
 		return nil, err
 	}
@@ -117,6 +111,9 @@ func (n *node) endpoint(c config.Config) *cri.Server {
 		Version:  version.String(),
 		Handlers: c.HandlersOf(config.KindWasm), DefaultHandler: c.DefaultHandler, Upstream: n.upstream, Hybrids: c.Hybrids(),
 		CgroupDriver: cgroup.Driver(c.Cgroup.Driver), NoUserNamespaces: n.noUserNS,
+		Check: func(ctx context.Context, repair bool) (imageservice.Report, error) {
+			return images.Check(ctx, n.images, n.modules, repair)
+		},
 		Info: map[string]any{"revision": version.Revision(), "root": c.Root, "state": c.State},
 	})
 }

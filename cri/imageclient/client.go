@@ -14,8 +14,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/wazelet/wazelet/cri"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 )
@@ -57,7 +59,8 @@ type Client struct {
 // New makes a client of the daemon at a unix socket. It connects with the first
 // call.
 func New(socket string) (*Client, error) {
-	connection, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(cri.MaxMessage)))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", socket, err)
 	}
@@ -115,6 +118,19 @@ func (c *Client) Pull(ctx context.Context, ref string, auth *imageservice.Auth) 
 func (c *Client) Remove(ctx context.Context, ref string) error {
 	_, err := c.images.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	return native(err)
+}
+
+// Check has the daemon compare its store with the digests, and repair it.
+func (c *Client) Check(ctx context.Context, repair bool) (imageservice.Report, error) {
+	var report imageservice.Report
+	answer := &wrapperspb.StringValue{}
+	if err := c.connection.Invoke(ctx, cri.CheckStore, wrapperspb.Bool(repair), answer); err != nil {
+		return report, native(err)
+	}
+	if err := json.Unmarshal([]byte(answer.GetValue()), &report); err != nil {
+		return report, fmt.Errorf("the daemon's answer: %w", err)
+	}
+	return report, nil
 }
 
 func item(i *runtimeapi.Image) Image {

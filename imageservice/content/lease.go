@@ -26,12 +26,16 @@ const leaseTerm = 24 * time.Hour
 // a name leads to them. Release does not depend on ctx being alive.
 func (s *Store) Lease(ctx context.Context, purpose string) (context.Context, func() error, error) {
 	id := purpose + "-" + rand.Text()
+	s.leasing.RLock() // a lease is not stale between being made and being known
+	defer s.leasing.RUnlock()
 	lease, err := s.leases.Create(Context(ctx), leases.WithID(id), leases.WithExpiration(leaseTerm))
 	if err != nil {
 		return nil, nil, fmt.Errorf("lease %s: %w", id, err)
 	}
 	held := Context(leases.WithLease(ctx, lease.ID))
+	s.setHeld(lease.ID, true)
 	release := func() error {
+		defer s.setHeld(lease.ID, false)
 		if err := s.leases.Delete(Context(context.WithoutCancel(ctx)), lease); err != nil && !errdefs.IsNotFound(err) {
 			return fmt.Errorf("lease %s: %w", id, err)
 		}
@@ -80,19 +84,60 @@ func (s *Store) dropIngests() error {
 // dropOrphans removes blob files that the metadata does not know: the process was killed between the rename of the
 // file and the transaction that records it.
 func (s *Store) dropOrphans(ctx context.Context) error {
-	var orphans []digest.Digest
-	err := s.files.Walk(ctx, func(info content.Info) error {
-		if _, err := s.blobs.Info(ctx, info.Digest); errdefs.IsNotFound(err) {
-			orphans = append(orphans, info.Digest)
-		} else if err != nil {
-			return err
-		}
-		return nil
-	})
-	for _, orphan := range orphans {
-		err = errors.Join(err, ignoreNotFound(s.files.Delete(ctx, orphan)))
-	}
+	_, err := s.Orphans(ctx, true)
 	return err
+}
+
+// Orphans returns the blob files that the metadata does not know, and with remove deletes them. It does so in a write
+// transaction, because a transfer renames its file in the transaction that records it.
+func (s *Store) Orphans(ctx context.Context, remove bool) (orphans []digest.Digest, err error) {
+	err = s.Transaction(ctx, func(ctx context.Context) error {
+		err := s.files.Walk(ctx, func(info content.Info) error {
+			_, err := s.blobs.Info(ctx, info.Digest)
+			if errdefs.IsNotFound(err) {
+				orphans = append(orphans, info.Digest)
+				err = nil
+			}
+			return err
+		})
+		for i := 0; remove && i < len(orphans); i++ {
+			err = errors.Join(err, ignoreNotFound(s.files.Delete(ctx, orphans[i])))
+		}
+		return err
+	})
+	return orphans, err
+}
+
+func (s *Store) setHeld(id string, held bool) {
+	s.holding.Lock()
+	defer s.holding.Unlock()
+	if held {
+		s.held[id] = true
+	} else {
+		delete(s.held, id)
+	}
+}
+
+// StaleLeases returns the leases that nobody holds since this store was opened, and with remove gives them up.
+func (s *Store) StaleLeases(ctx context.Context, remove bool) (stale []string, err error) {
+	s.leasing.Lock()
+	defer s.leasing.Unlock()
+	ids, err := s.Leases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.holding.Lock()
+	defer s.holding.Unlock()
+	for _, id := range ids {
+		if s.held[id] {
+			continue
+		}
+		stale = append(stale, id)
+		if remove {
+			err = errors.Join(err, ignoreNotFound(s.leases.Delete(Context(ctx), leases.Lease{ID: id})))
+		}
+	}
+	return stale, err
 }
 
 func ignoreNotFound(err error) error {

@@ -43,6 +43,10 @@ type Store struct {
 	images images.Store
 	leases leases.Manager
 
+	leasing sync.RWMutex // see StaleLeases
+	holding sync.Mutex   // guards held
+	held    map[string]bool
+
 	collecting sync.Mutex // a collection deletes files after it let go of the metadata; the next caller waits for that
 }
 
@@ -73,6 +77,7 @@ func Open(ctx context.Context, root string, snapshotters map[string]snapshots.Sn
 		blobs:  meta.ContentStore(),
 		images: metadata.NewImageStore(meta),
 		leases: metadata.NewLeaseManager(meta),
+		held:   map[string]bool{},
 	}, nil
 }
 

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -157,6 +159,31 @@ func TestFetchGoesOn(t *testing.T) {
 	}
 }
 
+// A lease that was made and is not held is stale; that of a transfer under way is not.
+func TestStaleLeases(t *testing.T) {
+	s := open(t, t.TempDir())
+	_, release := lease(t, s)
+	abandoned, err := s.leases.Create(Context(t.Context()), leases.WithID("abandoned"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, remove := range []bool{false, true} {
+		if stale, err := s.StaleLeases(t.Context(), remove); err != nil || !slices.Equal(stale, []string{abandoned.ID}) {
+			t.Errorf("remove %t: %v, %v", remove, stale, err)
+		}
+	}
+	if stale, err := s.StaleLeases(t.Context(), false); err != nil || len(stale) != 0 {
+		t.Errorf("removed, and still there: %v, %v", stale, err)
+	}
+	if held, err := s.Leases(t.Context()); err != nil || len(held) != 1 {
+		t.Errorf("held: %v, %v", held, err)
+	}
+	release()
+	if held, err := s.Leases(t.Context()); err != nil || len(held) != 0 {
+		t.Errorf("released: %v, %v", held, err)
+	}
+}
+
 func TestFetchOfOtherBytes(t *testing.T) {
 	s := open(t, t.TempDir())
 	held, release := lease(t, s)
@@ -234,14 +261,14 @@ func TestRecoverTakesBackWhatWasUnderWay(t *testing.T) {
 	}
 
 	s = open(t, root)
-	if leases, err := s.Leases(t.Context()); err != nil || len(leases) != 1 {
-		t.Fatalf("leases = %v, %v", leases, err)
+	if held, err := s.Leases(t.Context()); err != nil || len(held) != 1 {
+		t.Fatalf("leases = %v, %v", held, err)
 	}
 	if err := s.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if leases, err := s.Leases(t.Context()); err != nil || len(leases) != 0 {
-		t.Errorf("leases = %v, %v", leases, err)
+	if held, err := s.Leases(t.Context()); err != nil || len(held) != 0 {
+		t.Errorf("leases = %v, %v", held, err)
 	}
 	if statuses, err := s.files.ListStatuses(Context(t.Context())); err != nil || len(statuses) != 0 {
 		t.Errorf("partial blobs = %v, %v", statuses, err)

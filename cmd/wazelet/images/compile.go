@@ -4,6 +4,7 @@ package images
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/containerd/errdefs"
@@ -44,6 +45,15 @@ func Compile(modules *runtime.Modules) func(context.Context, *imageservice.Servi
 	}
 }
 
+// Prepare is Compile, and then makes room in the module cache.
+func Prepare(modules *runtime.Modules) func(context.Context, *imageservice.Service, imageservice.Image) (digest.Digest, error) {
+	compile := Compile(modules)
+	return func(ctx context.Context, service *imageservice.Service, image imageservice.Image) (digest.Digest, error) {
+		program, err := compile(ctx, service, image)
+		return program, errors.Join(err, modules.Collect(ctx))
+	}
+}
+
 // Forget removes the compiled forms of programs that no image has any more.
 func Forget(modules *runtime.Modules) func(context.Context, digest.Digest) {
 	return func(ctx context.Context, program digest.Digest) {
@@ -60,6 +70,11 @@ func Refresh(ctx context.Context, modules *runtime.Modules, service *imageservic
 	if err := modules.Collect(ctx); err != nil {
 		log.G(ctx).WithError(err).Warn("module cache")
 	}
+	compileMissing(ctx, modules, service)
+}
+
+// compileMissing compiles the programs of images that the module cache lacks.
+func compileMissing(ctx context.Context, modules *runtime.Modules, service *imageservice.Service) {
 	list, err := service.List(ctx)
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("module cache")

@@ -5,7 +5,6 @@ package images
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -24,6 +23,7 @@ type Store interface {
 	Get(ctx context.Context, ref string) (imageclient.Image, error)
 	Pull(ctx context.Context, ref string, auth *imageservice.Auth) (id string, err error)
 	Remove(ctx context.Context, ref string) error
+	Check(ctx context.Context, repair bool) (imageservice.Report, error)
 	Close() error
 }
 
@@ -80,10 +80,7 @@ func openLocal(ctx context.Context, w Where, root string, lock *daemon.Lock) (l 
 	if err != nil {
 		return nil, err
 	}
-	if err := l.modules.Collect(ctx); err != nil {
-		return nil, err
-	}
-	o.Prepare, o.Removed = Compile(l.modules), Forget(l.modules)
+	o.Prepare, o.Removed = Prepare(l.modules), Forget(l.modules)
 	l.images, err = imageservice.New(ctx, o)
 	return l, err
 }
@@ -121,13 +118,9 @@ func (l *Local) Pull(ctx context.Context, ref string, auth *imageservice.Auth) (
 // Remove removes an image.
 func (l *Local) Remove(ctx context.Context, ref string) error { return l.images.Remove(ctx, ref) }
 
-// Check reads everything and says what is damaged, see imageservice.
-func (l *Local) Check(ctx context.Context, repair bool) ([]imageservice.Damage, error) {
-	damages, err := l.images.Check(ctx, repair)
-	if err != nil {
-		err = fmt.Errorf("check: %w", err)
-	}
-	return damages, err
+// Check reads everything and says what is not as it should be.
+func (l *Local) Check(ctx context.Context, repair bool) (imageservice.Report, error) {
+	return Check(ctx, l.images, l.modules, repair)
 }
 
 func item(i imageservice.Image) imageclient.Image {
