@@ -75,8 +75,9 @@ func (s *Service) pull(ctx context.Context, named reference.Named, session sourc
 		}
 	}()
 
-	defer func() { observe.Pull(time.Since(started), session.Received(), err) }()
-	pulled, err := s.transfer(held, session, named, rule)
+	ended := observe.Pull()
+	defer func() { ended(err) }()
+	pulled, err := s.shown(held, session, func(ctx context.Context) (*pulled, error) { return s.transfer(ctx, session, named, rule) })
 	if err != nil {
 		return Image{}, s.ended(ctx, session, err)
 	}

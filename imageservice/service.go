@@ -66,6 +66,8 @@ type Service struct {
 	garbage *collector
 	usage   usage
 	closing sync.Once
+
+	progressEvery time.Duration // see showProgress
 }
 
 // New opens the store under opts.Root and takes back what an earlier process left half made. An image that is found
@@ -94,6 +96,8 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		content: store,
 		trees:   snapshot.New(backend, store.Snapshotter(backend.Name)),
 		index:   newIndex(),
+
+		progressEvery: progressEvery,
 	}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(err, store.Close(), backend.Close(), lock.Close())

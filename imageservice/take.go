@@ -20,8 +20,10 @@ type source interface {
 	ResolveTag(ctx context.Context, tag string) (ocispec.Descriptor, error)
 	// Fetch opens a manifest or a blob.
 	Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error)
-	// Received is how many bytes have come so far.
+	// Received is how many bytes of blobs have come so far, Expected how many are known to come; Expect adds to them.
 	Received() int64
+	Expected() int64
+	Expect(bytes int64)
 	Close()
 }
 

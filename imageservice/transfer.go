@@ -55,6 +55,7 @@ func (s *Service) transfer(ctx context.Context, session source, named reference.
 	if err != nil {
 		return nil, err
 	}
+	session.Expect(pulled.image.Size)
 	if err := s.transferLayers(ctx, session, pulled.image, pulled.blobs, pulled.layers); err != nil {
 		return nil, err
 	}

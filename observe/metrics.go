@@ -38,7 +38,9 @@ var (
 	pullDuration = histogram("wazelet_image_pull_duration_seconds",
 		"Time an image pull took, compiling included, by whether it succeeded.", slow, "result")
 	pullBytes = counter("wazelet_image_pull_bytes_total",
-		"Bytes received from registries.")
+		"Bytes received from registries, counted as they arrive.")
+	pulls = gauge("wazelet_image_pulls_in_progress",
+		"Image pulls under way; callers that share one count as one.")
 	eventReaders = gauge("wazelet_event_readers",
 		"Clients that read container events.")
 	eventReadersCut = counter("wazelet_event_readers_cut_off_total",
@@ -52,7 +54,7 @@ var (
 // own are the instruments above.
 var own = []prometheus.Collector{
 	rpcDuration, rpcInFlight, stepDuration, compileDuration, moduleCache, workers, exits, traps,
-	pullDuration, pullBytes, eventReaders, eventReadersCut, wasiCalls, buildInfo,
+	pullDuration, pullBytes, pulls, eventReaders, eventReadersCut, wasiCalls, buildInfo,
 }
 
 // registry holds them and those of the Go runtime and the process.
@@ -125,11 +127,19 @@ func Exit(reason, trap string) {
 	}
 }
 
-// Pull tells of a pull that took so long and received so much.
-func Pull(took time.Duration, bytes int64, err error) {
-	pullDuration.WithLabelValues(result(err)).Observe(took.Seconds())
-	pullBytes.Add(float64(max(bytes, 0)))
+// Pull counts a pull as being under way; the function it returns says how it
+// ended.
+func Pull() (ended func(err error)) {
+	began := time.Now()
+	pulls.Inc()
+	return func(err error) {
+		pulls.Dec()
+		pullDuration.WithLabelValues(result(err)).Observe(time.Since(began).Seconds())
+	}
 }
+
+// Received tells of bytes that a registry has sent.
+func Received(bytes int) { pullBytes.Add(float64(max(bytes, 0))) }
 
 // EventReader counts a reader of events until the returned function is called.
 func EventReader() (gone func()) {

@@ -42,8 +42,10 @@ func TestWhatIsToldIsServed(t *testing.T) {
 	gone := Worker()
 	Exit("OOMKilled", "")
 	Exit("Error", "unreachable")
-	Pull(time.Minute, 1000, nil)
-	Pull(time.Minute, 0, failed)
+	Pull()(nil)
+	Pull()(failed)
+	Pull()
+	Received(1000)
 	stop := EventReader()
 	EventReaderCutOff()
 	WASICalls(func() map[string]uint64 { return map[string]uint64{"fd_read": 7} })
@@ -61,6 +63,7 @@ func TestWhatIsToldIsServed(t *testing.T) {
 		`wazelet_image_pull_duration_seconds_count{result="ok"} 1`,
 		`wazelet_image_pull_duration_seconds_count{result="error"} 1`,
 		`wazelet_image_pull_bytes_total 1000`,
+		`wazelet_image_pulls_in_progress 1`,
 		`wazelet_event_readers 1`,
 		`wazelet_event_readers_cut_off_total 1`,
 		`wazelet_wasi_calls_total{function="fd_read"} 7`,

@@ -22,6 +22,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/wazelet/wazelet/observe"
 )
 
 // userAgent names the client to registries.
@@ -47,6 +49,7 @@ type Session struct {
 	auth     *Auth
 	resolver remotes.Resolver
 	received atomic.Int64
+	expected atomic.Int64
 	once     sync.Once // guards the next two
 	hosts    []docker.RegistryHost
 	hostsErr error
@@ -75,6 +78,12 @@ func (s *Session) Close() {
 
 // Received returns the bytes of blobs read so far.
 func (s *Session) Received() int64 { return s.received.Load() }
+
+// Expect adds to the bytes that the pull will read.
+func (s *Session) Expect(bytes int64) { s.expected.Add(bytes) }
+
+// Expected returns the bytes that the pull is known to need, of which some may be on the node already.
+func (s *Session) Expected() int64 { return s.expected.Load() }
 
 // configure reads the host's configuration once, so that all requests of the session share tokens and connections.
 func (s *Session) configure() ([]docker.RegistryHost, error) {
@@ -158,6 +167,7 @@ type blob struct {
 func (b *blob) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.session.received.Add(int64(n))
+	observe.Received(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.session.explain(b.ctx, err, b.what)
 	}
