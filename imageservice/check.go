@@ -58,7 +58,8 @@ type check struct {
 func (s *Service) Check(ctx context.Context, repair bool) (Report, error) {
 	report := Report{Findings: append([]Finding{}, s.takeDropped()...), Wasm: map[digest.Digest]bool{}}
 	c := &check{Service: s, repair: repair, report: &report, seen: map[string]error{}}
-	for _, step := range []func(context.Context) error{c.images, c.roots, c.names, c.leases, c.orphans} {
+	// What belongs to nothing goes first: removing a damaged image collects it too, and says nothing of it.
+	for _, step := range []func(context.Context) error{c.names, c.leases, c.orphans, c.images, c.roots} {
 		if err := step(ctx); err != nil {
 			return report, err
 		}

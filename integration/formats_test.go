@@ -8,7 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	goruntime "runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,6 +21,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/wazelet/wazelet/integration/guests/tiny"
+	"github.com/wazelet/wazelet/integration/lab"
 	"github.com/wazelet/wazelet/integration/lab/image"
 )
 
@@ -119,6 +123,17 @@ func docker(img v1.Image) v1.Image {
 	return mutate.MediaType(mutate.ConfigMediaType(img, types.DockerConfigJSON), types.DockerManifestSchema2)
 }
 
+// wkgManifest is what wkg writes of a module and of a component.
+const wkgManifest = `{"config":{"digest":"{CONFIG}","mediaType":"application/vnd.wasm.config.v0+json","size":{CONFIGSIZE}},` +
+	`"layers":[{"digest":"{SUM}","mediaType":"application/wasm","size":{SIZE}}],"mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2}`
+
+// wkgComponent is the configuration that wkg writes of the component of package
+// tiny.
+func wkgComponent(t *testing.T, component []byte) []byte {
+	return []byte(`{"created":"2025-03-04T05:06:07.891234567Z","author":null,"architecture":"wasm","os":"wasip2","layerDigests":["` + sum(t, component) +
+		`"],"component":{"exports":["wasi:cli/run@0.2.0"],"imports":["wasi:cli/environment@0.2.0"],"target":null}}`)
+}
+
 // formats are the images that run; each prints its name.
 func formats(t *testing.T) map[string]remote.Taggable {
 	m := maker{t}
@@ -135,9 +150,7 @@ func formats(t *testing.T) map[string]remote.Taggable {
 	}
 	wkg := hello("wkg")
 	images := map[string]remote.Taggable{
-		"wkg": m.exact(`{"config":{"digest":"{CONFIG}","mediaType":"application/vnd.wasm.config.v0+json","size":{CONFIGSIZE}},`+
-			`"layers":[{"digest":"{SUM}","mediaType":"application/wasm","size":{SIZE}}],"mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2}`,
-			[]byte(`{"created":"2025-03-04T05:06:07.891234567Z","author":null,"architecture":"wasm","os":"wasip1","layerDigests":["`+sum(t, wkg)+`"],"component":null}`), wkg),
+		"wkg": m.exact(wkgManifest, []byte(`{"created":"2025-03-04T05:06:07.891234567Z","author":null,"architecture":"wasm","os":"wasip1","layerDigests":["`+sum(t, wkg)+`"],"component":null}`), wkg),
 		"oras": m.exact(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/vnd.unknown.artifact.v1",`+
 			`"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{CONFIG}","size":2,"data":"e30="},`+
 			`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{SUM}","size":{SIZE},"annotations":{"org.opencontainers.image.title":"hello.wasm"}}],`+
@@ -145,6 +158,13 @@ func formats(t *testing.T) map[string]remote.Taggable {
 		"wasm-to-oci": m.exact(`{"schemaVersion":2,"config":{"mediaType":"application/vnd.wasm.config.v1+json","digest":"{CONFIG}","size":2},`+
 			`"layers":[{"mediaType":"application/vnd.wasm.content.layer.v1+wasm","digest":"{SUM}","size":{SIZE},"annotations":{"org.opencontainers.image.title":"hello.wasm"}}]}`,
 			[]byte("{}"), hello("wasm-to-oci")),
+		"oras-typed": m.exact(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/vnd.unknown.artifact.v1",`+
+			`"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{CONFIG}","size":2,"data":"e30="},`+
+			`"layers":[{"mediaType":"application/wasm","digest":"{SUM}","size":{SIZE},"annotations":{"org.opencontainers.image.title":"hello.wasm"}}],`+
+			`"annotations":{"org.opencontainers.image.created":"2025-03-04T05:06:07Z"}}`, []byte("{}"), hello("oras-typed")),
+		"oras-before-1": m.exact(`{"schemaVersion":2,"config":{"mediaType":"application/vnd.unknown.config.v1+json","digest":"{CONFIG}","size":2},`+
+			`"layers":[{"mediaType":"application/vnd.wasm.content.layer.v1+wasm","digest":"{SUM}","size":{SIZE},"annotations":{"org.opencontainers.image.title":"hello.wasm"}}]}`,
+			[]byte("{}"), hello("oras-before-1")),
 		"typed-artifact": m.raw("application/vnd.acme.config+json", []byte(`"anything"`), wasm("application/wasm", hello("typed-artifact")), wasm("text/markdown", []byte("# read me"))),
 		"wasm-layer":     layer("wasm-layer", "/bin/hello.wasm", hello("wasm-layer")),
 		"wasm-layer-#":   layer("wasm-layer-#", "hello.wasm#greet", tiny.Export("greet", "wasm-layer-#\n")),
@@ -209,22 +229,30 @@ func refusals(t *testing.T) map[string]struct {
 		"istio":       {m.raw("application/vnd.module.wasm.config.v1+json", []byte("{}"), module("application/vnd.module.wasm.content.layer.v1+wasm", 'a')), "is an Istio or Envoy filter (proxy-wasm)"},
 		"cosign":      {m.raw(types.OCIConfigJSON, []byte("{}"), text("application/vnd.dev.cosign.simplesigning.v1+json")), "is a signature of another image"},
 		"attestation": {m.raw(types.OCIConfigJSON, []byte("{}"), text("application/vnd.in-toto+json")), "is an attestation about another image"},
-		"component":   {m.ok(image.Module(tiny.Component())), "module is a WebAssembly component"},
+		"component":   {m.exact(wkgManifest, wkgComponent(t, tiny.Component()), tiny.Component()), "module is a WebAssembly component"},
+		"sbom":        {m.raw(types.OCIConfigJSON, []byte("{}"), text("application/spdx+json")), "is a bill of materials of another image"},
+		"provider":    {m.raw("application/vnd.wasmcloud.provider.archive.config", []byte("{}"), text("application/vnd.wasmcloud.provider.archive.layer.v1+par")), "is a wasmCloud capability provider"},
+		"actor":       {m.raw("application/vnd.wasmcloud.actor.archive.config", []byte("{}"), module("application/vnd.module.wasm.content.layer.v1+wasm", 'a')), "is a wasmCloud actor"},
+		"not-wasm":    {m.raw(image.WasmConfig, []byte(`{"layerDigests":[]}`), image.Blob{MediaType: "application/wasm", Content: []byte("\x7fELF no module")}), "is not a WebAssembly binary (it begins with 7f 45 4c 46)"},
+		"module-tar":  {m.raw(types.OCIConfigJSON, m.configured("wasi/wasm", v1.Config{}, tiny.Hello("no\n")), image.Blob{MediaType: types.OCIUncompressedLayer, Content: tiny.Hello("no\n")}), "it is a WebAssembly binary, not a tar archive"},
+		"unknown":     {m.raw("application/vnd.acme.config+json", []byte("{}"), text("application/vnd.acme.thing")), "it is neither a container image nor a Wasm artifact"},
 		"no-export":   {m.packed("wasi/wasm", types.OCILayer, gzipped, "/app.wasm#absent", tiny.Hello("no\n")), `module has no function "absent" to run`},
 		"chart":       {m.raw("application/vnd.cncf.helm.config.v1+json", []byte("{}"), text("application/vnd.cncf.helm.chart.content.v1.tar+gzip")), "is a Helm chart"},
 	}
 }
 
-// TestFormats runs a pod of every format that there is.
+// TestFormats runs a pod of every format that there is, from every kind of registry.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
+	login := s.login()
 	pods := map[string]string{}
-	for name, img := range formats(t) {
-		ref := s.push(name, img)
+	images := formats(t)
+	for i, name := range slices.Sorted(maps.Keys(images)) {
+		ref := elsewhere(s.push(name, images[name]), i)
 		pod := replace(name, "-#", "-export")
 		pods[pod] = name
-		s.pod(pod, "containers: [{name: main, image: '"+ref+"'}]")
+		s.pod(pod, login+"containers: [{name: main, image: '"+ref+"'}]")
 	}
 	for pod, name := range pods {
 		equal(t, "log of "+pod, s.succeeds(pod), name+"\n")
@@ -235,9 +263,11 @@ func TestFormats(t *testing.T) {
 func TestRefusedFormats(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
+	login := s.login()
 	cases := refusals(t)
-	for name, c := range cases {
-		s.pod(name, "containers: [{name: main, image: '"+s.push(name, c.image)+"'}]")
+	for i, name := range slices.Sorted(maps.Keys(cases)) {
+		ref := elsewhere(s.push(name, cases[name].image), i)
+		s.pod(name, login+"containers: [{name: main, image: '"+ref+"'}]")
 	}
 	for name, c := range cases {
 		s.event(name, "Failed", c.sentence)
@@ -252,4 +282,27 @@ func (s *space) push(name string, img remote.Taggable) string {
 		s.t.Fatal(err)
 	}
 	return ref
+}
+
+// ways are the registries by whose names an image of the open registry is pulled:
+// over TLS with the cluster's authority and client certificates, with a password,
+// with a token, and from a mirror.
+var ways = []string{lab.BasicRegistry, lab.TokenRegistry, lab.MirroredRegistry, lab.Registry}
+
+// login makes the secret of both registries that want one and returns the lines of
+// a pod's spec that use it.
+func (s *space) login() string {
+	s.t.Helper()
+	names := []string{}
+	for i, server := range []string{lab.BasicRegistry, lab.TokenRegistry} {
+		names = append(names, fmt.Sprintf("{name: login%d}", i))
+		s.in("create", "secret", "docker-registry", fmt.Sprintf("login%d", i), "--docker-server="+server,
+			"--docker-username="+lab.RegistryUser, "--docker-password="+lab.RegistryPassword)
+	}
+	return "imagePullSecrets: [" + strings.Join(names, ", ") + "]\n"
+}
+
+// elsewhere returns the reference of the same image in the nth of the ways.
+func elsewhere(ref string, n int) string {
+	return replace(ref, lab.Registry+"/", ways[n%len(ways)]+"/")
 }

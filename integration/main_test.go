@@ -101,7 +101,7 @@ func bringUp() error {
 		return fmt.Errorf("bring up the cluster: %w", err)
 	}
 	_, err = cluster.Kubectl(ctx, "apply", "-f", filepath.Join(repo, "examples", "runtimeclass.yaml"))
-	return errors.Join(err, cluster.PushGuests(ctx), cluster.PushServers(ctx), pushImages(ctx, repo))
+	return errors.Join(err, cluster.StartSecureRegistries(ctx), cluster.PushGuests(ctx), cluster.PushServers(ctx), pushImages(ctx, repo))
 }
 
 // state is what a cluster without pods holds.

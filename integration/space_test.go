@@ -4,6 +4,7 @@ package integration_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -243,8 +244,33 @@ func (s *space) hostDir() string {
 	return dir
 }
 
+// file writes a file for a command of the test and returns its path.
+func (s *space) file(name string, content []byte) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// dockerConfig writes the credentials of registries as docker login does and
+// returns the folder.
+func (s *space) dockerConfig(registries ...string) string {
+	s.t.Helper()
+	auths := map[string]any{}
+	for _, registry := range registries {
+		auths[registry] = map[string]string{"username": lab.RegistryUser, "password": lab.RegistryPassword}
+	}
+	raw, err := json.Marshal(map[string]any{"auths": auths})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return filepath.Dir(s.file("config.json", raw))
+}
+
 // writeFile writes a file on the node.
-func writeFile(t *testing.T, path, content string) {
+func writeFile(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
@@ -252,7 +278,7 @@ func writeFile(t *testing.T, path, content string) {
 }
 
 // readFile reads a file of the node.
-func readFile(t *testing.T, path string) string {
+func readFile(t testing.TB, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -262,7 +288,7 @@ func readFile(t *testing.T, path string) string {
 }
 
 // equal fails the test when got is not what is wanted.
-func equal[T comparable](t *testing.T, what string, got, want T) {
+func equal[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
@@ -270,7 +296,7 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 }
 
 // contains fails the test when one of the texts is not in s.
-func contains(t *testing.T, what, s string, texts ...string) {
+func contains(t testing.TB, what, s string, texts ...string) {
 	t.Helper()
 	if absent := missing(s, texts...); absent != nil {
 		t.Errorf("%s: no %q in:\n%s", what, absent, s)

@@ -157,6 +157,8 @@ func (s *Session) explainConnection(err error) error {
 		return &Error{Text: fmt.Sprintf("registry %s: %s", s.domain(), errTooLong), Class: errdefs.ErrInvalidArgument, Cause: err}
 	case errors.As(err, &dns):
 		return unavailable("cannot be reached: name %s not resolved (%s)", dns.Name, dns.Err)
+	case errors.Is(err, io.EOF):
+		return unavailable("ended the connection without an answer")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return unavailable("cannot be reached: connection refused")
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):

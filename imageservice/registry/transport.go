@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -88,13 +89,19 @@ func (b *body) Read(p []byte) (int, error) {
 			return 0, errTooLong
 		}
 	}
-	if errors.Is(err, syscall.ECONNRESET) {
-		err = io.ErrUnexpectedEOF // which the reader above takes as the sign to go on with a new request
-	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = stalled(b.ctx, err)
 	}
+	if isBroken(err) {
+		err = io.ErrUnexpectedEOF // which the reader above takes as the sign to go on with a new request
+	}
 	return n, err
+}
+
+// isBroken tells whether a connection has failed under a body: it was reset, or TLS found other bytes than were sent.
+func isBroken(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, syscall.ECONNRESET) || errors.As(err, &op) && !op.Timeout()
 }
 
 func (b *body) Close() error {

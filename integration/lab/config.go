@@ -116,6 +116,7 @@ func (c *Cluster) wazeletConfig() string {
 		fmt.Sprintf("conf_dir = %q", c.path("cni/conf.d")),
 		"[image]",
 		fmt.Sprintf("hosts_dir = %q", c.path("hosts.d")),
+		`progress_timeout = "20s"`,
 		"[image.policy.rules.signed]",
 		fmt.Sprintf("scopes = [%q]", SignedScope),
 		`accept = "signed"`,

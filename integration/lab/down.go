@@ -37,6 +37,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 	for _, name := range []string{metricsServer, "kube-apiserver", "etcd", "registry", "registry-private"} {
 		errs = append(errs, c.stopDaemon(name, unix.SIGKILL, 10*time.Second))
 	}
+	errs = append(errs, c.stopSecureRegistries()...)
 	errs = append(errs, dismantle(c.name), c.claim.Close())
 	c.claim = nil
 	return errors.Join(errs...)

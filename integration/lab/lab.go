@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -84,6 +85,8 @@ type Cluster struct {
 	mu        sync.Mutex
 	running   map[string]*daemon
 	forwarded []net.Listener
+
+	tokenServer *http.Server // of TokenRegistry, nil until StartSecureRegistries
 }
 
 // tokens are the bearer tokens of the cluster's users, new for each laboratory.

@@ -10,12 +10,27 @@ import (
 	"net"
 	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Dial connects to an address in the laboratory's network: the node, a pod, a
 // loopback port of a daemon. The host must be an IP address.
 func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return c.namespaces.dial(ctx, network, address)
+}
+
+// Listen listens on an address in the laboratory's network. The host must be an
+// IP address; the caller closes the listener.
+func (c *Cluster) Listen(ctx context.Context, address string) (listener net.Listener, err error) {
+	err = onThread(func() error {
+		if err := setns(c.namespaces.net(), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		return err
+	})
+	return listener, err
 }
 
 // Forward makes a TCP address of the laboratory reachable from the machine: it

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -34,8 +35,8 @@ type authority struct {
 
 // writePKI writes all keys and certificates of a cluster into dir: the authority
 // (ca), the API server's certificate (api), its client certificate for the kubelet
-// (kubelet-client), what it needs as a proxy (front-proxy/) and the key that signs
-// service account tokens (sa.key).
+// (kubelet-client), what it needs as a proxy (front-proxy/), the key that signs
+// service account tokens (sa.key), and what registries need.
 func writePKI(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -60,6 +61,9 @@ func writePKI(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := ca.issueForRegistries(); err != nil {
+		return err
+	}
 	if err := writeFrontProxy(filepath.Join(dir, "front-proxy")); err != nil {
 		return err
 	}
@@ -68,6 +72,24 @@ func writePKI(dir string) error {
 		return err
 	}
 	return writeKey(filepath.Join(dir, "sa.key"), key)
+}
+
+// issueForRegistries issues what registries that speak TLS need: their own
+// certificate (registry), the node's as their client (node), and that of the
+// tokens' signer (token).
+func (a *authority) issueForRegistries() error {
+	return errors.Join(
+		a.issue("registry", &x509.Certificate{
+			Subject:     pkix.Name{CommonName: "registry"},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		}),
+		a.issue("node", &x509.Certificate{
+			Subject:     pkix.Name{CommonName: "node"},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}),
+		a.issue("token", &x509.Certificate{Subject: pkix.Name{CommonName: tokenIssuer}}),
+	)
 }
 
 // frontProxy is the name under which the API server hands requests on.

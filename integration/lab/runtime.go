@@ -20,6 +20,12 @@ func (c *Cluster) StartRuntime(context.Context) error {
 	return c.startDaemon("wazelet", c.options.Wazelet, "serve", "--config", c.path("wazelet.toml"))
 }
 
+// Binary is the path of wazelet, and Config of its configuration.
+func (c *Cluster) Binary() string { return c.options.Wazelet }
+
+// Config is the path of wazelet's configuration.
+func (c *Cluster) Config() string { return c.path("wazelet.toml") }
+
 // Wazelet runs the command line of the runtime under test, with its configuration.
 func (c *Cluster) Wazelet(ctx context.Context, args ...string) (Output, error) {
 	return c.Command(ctx, c.options.Wazelet, append([]string{"--config", c.path("wazelet.toml")}, args...)...)
