@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/containerd/log"
-
 )
 
 // progressEvery is how often the log tells how far a pull is. Most end before.

@@ -47,7 +47,7 @@ func (n *node) critestProgram(digest string) string {
 
 // toolboxFiles are the files of an image that has what busybox's has: the toolbox,
 // under the name of each of its commands, and some users.
-func toolboxFiles(t *testing.T) []image.File {
+func toolboxFiles(t testing.TB) []image.File {
 	t.Helper()
 	module, err := toolbox.Module()
 	if err != nil {

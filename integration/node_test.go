@@ -28,7 +28,7 @@ import (
 // test does to it no kubelet undoes. It lives in the cluster's namespaces and has
 // its own folders, bridge network and cgroups.
 type node struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	dir    string
 	parent string // its cgroup, a path in each hierarchy
@@ -54,6 +54,12 @@ func newNode(t *testing.T) *node {
 
 // newNodeFor is newNode for a test that takes longer than others.
 func newNodeFor(t *testing.T, timeout time.Duration) *node {
+	t.Helper()
+	return newNodeWith(t, timeout, "")
+}
+
+// newNodeWith is newNodeFor with more TOML in the configuration.
+func newNodeWith(t testing.TB, timeout time.Duration, more string) *node {
 	t.Helper()
 	number := <-nodes + 1
 	nodes <- number
@@ -89,14 +95,14 @@ conf_dir = "%[1]s/cni"
 hosts_dir = "%[1]s/hosts.d"
 [worker]
 toolbox = %[4]t
-`, n.dir, n.parent, filepath.Join(cluster.PartsDir(), "cni"), false))
+%[5]s`, n.dir, n.parent, filepath.Join(cluster.PartsDir(), "cni"), false, more))
 	n.start()
 	t.Cleanup(n.close)
 	return n
 }
 
 // labCgroup returns the name of the laboratory's branch of the cgroup hierarchies.
-func labCgroup(t *testing.T) string {
+func labCgroup(t testing.TB) string {
 	t.Helper()
 	own := readFile(t, fmt.Sprintf("/proc/%d/cgroup", cluster.PID("etcd")))
 	match := regexp.MustCompile(`:/(wazelet-lab-[^/\n]+)/`).FindStringSubmatch(own)

@@ -4,8 +4,10 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -65,6 +67,24 @@ func installFiles(ctx context.Context, log io.Writer, what string, files map[str
 	}
 	fmt.Fprintf(log, "%s: installed, %s\n", what, time.Since(start).Round(time.Second/10))
 	return nil
+}
+
+// PrepareModule has a module of npm's in the cache and returns its path. npm is
+// installed only when it is to be fetched.
+func PrepareModule(ctx context.Context, log io.Writer, module parts.Module) (string, error) {
+	repo, err := parts.Repo()
+	if err != nil {
+		return "", err
+	}
+	b := parts.NewBuilder(repo, log)
+	path, err := b.Fetch(ctx, module)
+	if !errors.Is(err, exec.ErrNotFound) {
+		return path, err
+	}
+	if err := installPackages(ctx, log, []string{"npm"}); err != nil {
+		return "", err
+	}
+	return b.Fetch(ctx, module)
 }
 
 // PushServers stores each of guests.Servers in the open registry, as an image of
