@@ -20,8 +20,8 @@ MAKEFLAGS   += --no-print-directory
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: toolbox ## Build bin/wazelet and bin/wazelet-worker
-	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/wazelet ./cmd/wazelet-worker
+build: toolbox ## Build bin/wazelet and its two workers
+	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/wazelet ./cmd/wazelet-worker ./cmd/wazelet-worker-http
 
 # Embedded by the package toolbox; what a module's bytes are must not depend on who builds it.
 toolbox: ## Build the toolbox, the Wasm program that bin/wazelet embeds
@@ -35,7 +35,7 @@ toolbox-image: toolbox ## Make an image of the toolbox: bin/toolbox-image.tar, o
 	@$(GO) run ./integration/lab/cmd/toolboximage $(if $(REF),-push $(REF) $(if $(INSECURE),-insecure),-o bin/toolbox-image.tar)
 
 cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
-	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker
+	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker ./cmd/wazelet-worker-http
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...
 
 test: test-unit test-e2e ## Run every test (as root)

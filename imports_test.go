@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,10 @@ var doors = []struct {
 // workerDeps may appear in the worker binary; nothing else from outside may,
 // because every pod pays for it.
 var workerDeps = []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "golang.org/x/net/bpf"}
+
+// clientDeps are what makes an HTTP client large. They belong in the worker of
+// containers that may make requests, and in no other's.
+var clientDeps = []string{"net/http", "crypto/tls", "crypto/x509"}
 
 type pkg struct {
 	ImportPath string
@@ -100,18 +105,23 @@ func checkDoors(t *testing.T, from, imported string) {
 }
 
 // TestWorkerStaysSmall keeps the daemon's libraries out of the process every
-// pod has.
+// pod has, and the HTTP client out of those that may make no requests.
 func TestWorkerStaysSmall(t *testing.T) {
-	for _, p := range list(t, "-deps", "./cmd/wazelet-worker") {
-		if p.Standard || strings.HasPrefix(p.ImportPath, module) {
-			continue
-		}
-		allowed := false
-		for _, dep := range workerDeps {
-			allowed = allowed || p.ImportPath == dep || strings.HasPrefix(p.ImportPath, dep+"/")
-		}
-		if !allowed {
-			t.Errorf("the worker links %s", p.ImportPath)
+	for program, linksClient := range map[string]bool{"./cmd/wazelet-worker": false, "./cmd/wazelet-worker-http": true} {
+		for _, p := range list(t, "-deps", program) {
+			if p.Standard {
+				if slices.Contains(clientDeps, p.ImportPath) && !linksClient {
+					t.Errorf("%s links %s", program, p.ImportPath)
+				}
+				continue
+			}
+			allowed := strings.HasPrefix(p.ImportPath, module)
+			for _, dep := range workerDeps {
+				allowed = allowed || p.ImportPath == dep || strings.HasPrefix(p.ImportPath, dep+"/")
+			}
+			if !allowed {
+				t.Errorf("%s links %s", program, p.ImportPath)
+			}
 		}
 	}
 }

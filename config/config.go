@@ -179,7 +179,7 @@ type Device struct {
 
 // Worker is the table worker.
 type Worker struct {
-	// The wazelet-worker program. Empty means the one beside wazelet itself. It must be of the same release.
+	// The wazelet-worker program, with wazelet-worker-http beside it. Empty means the one beside wazelet itself. Both must be of the same release.
 	Path string `toml:"path"`
 
 	// Whether commands that an image has not, such as the sh of `kubectl exec -it POD -- sh`, are served by the built-in toolbox.

@@ -14,36 +14,10 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	goruntime "runtime"
 
 	"github.com/wazelet/wazelet/cmd/version"
 	"github.com/wazelet/wazelet/runtime/worker"
 )
 
-// processors leaves one to the guest and one to signals and control calls.
-const processors = 2
-
-func main() { os.Exit(run(os.Args)) }
-
-func run(args []string) int {
-	if len(args) == 2 {
-		switch args[1] {
-		case "container":
-			goruntime.GOMAXPROCS(processors)
-			return worker.Container(context.Background())
-		case "exec":
-			goruntime.GOMAXPROCS(processors)
-			return worker.Exec(context.Background())
-		case "compile":
-			return worker.Compile(context.Background())
-		case "version":
-			fmt.Fprintln(os.Stdout, version.String())
-			return 0
-		}
-	}
-	fmt.Fprintln(os.Stderr, "wazelet-worker is started by wazelet; it has the modes container, exec and compile")
-	return 2
-}
+func main() { os.Exit(worker.Main(os.Args, version.String(), nil)) }

@@ -14,8 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/wazelet/wazelet/runtime/wasi"
-	"github.com/wazelet/wazelet/runtime/wasi/preview1"
-	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -100,7 +99,7 @@ func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.Compiled
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	if err := preview1.Instantiate(ctx, rt, system, wasmedge.Extension(module.ImportedFunctions())...); err != nil {
+	if err := link(ctx, rt, module, system, &httpcall.Outbound{}); err != nil {
 		return err
 	}
 	for _, f := range module.ImportedFunctions() {

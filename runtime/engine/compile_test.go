@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -79,6 +80,8 @@ func TestRefusals(t *testing.T) {
 		"env":       {importing("env", "emscripten_notify"), "module imports what this runtime does not provide: env.emscripten_notify (function)"},
 		"no such":   {importing(wasi, "fd_fly"), "module imports what this runtime does not provide: wasi_snapshot_preview1.fd_fly (function)"},
 		"signature": {importing(wasi, "proc_exit", enginetest.I64), "module imports wasi_snapshot_preview1.proc_exit as (i64), but it is (i32)"},
+		"HTTP":      {importing(httpcall.ModuleName, "send"), "module imports what this runtime does not provide: wasi_experimental_http.send (function)"},
+		"HTTP type": {importing(httpcall.ModuleName, "close", enginetest.I64), "module imports wasi_experimental_http.close as (i64), but it is (i32) -> i32"},
 		"start":     {enginetest.Module{Funcs: []enginetest.Func{{Name: "_start", Params: []byte{enginetest.I32}}}}.Bytes(), "module exports _start as (i32), but a command's takes and returns nothing"},
 		"4 GiB":     {module(func(m *enginetest.Module) { m.Memory = []byte{0x00, 0x80, 0x80, 0x04} }), "module is not valid: section memory: min 65536 pages (4 Gi) over limit of 65535 pages"},
 		"nonsense":  {body(0x1a), "module is not valid: "}, // drop of nothing

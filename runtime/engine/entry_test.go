@@ -10,6 +10,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -49,7 +50,7 @@ func TestExports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			i, err := m.Prepare(t.Context(), wasi.Options{})
+			i, err := m.Prepare(t.Context(), wasi.Options{}, &httpcall.Outbound{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/component"
 	"github.com/wazelet/wazelet/runtime/engine/bytecode"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -236,9 +237,12 @@ func featuresOf(o *outline) []string {
 // functions returns the names a host module provides, sorted.
 func functions(module string) []string {
 	names := preview1.Functions(module)
-	if module == preview1.ModuleName {
+	switch module {
+	case preview1.ModuleName:
 		names = append(names, wasmedge.Functions()...)
 		slices.Sort(names)
+	case httpcall.ModuleName:
+		names = httpcall.Functions()
 	}
 	return names
 }

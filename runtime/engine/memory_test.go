@@ -13,6 +13,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -83,7 +84,7 @@ func TestMissingAddressSpaceIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instance, err := m.Prepare(t.Context(), wasi.Options{})
+	instance, err := m.Prepare(t.Context(), wasi.Options{}, &httpcall.Outbound{})
 	if err != nil {
 		t.Fatal(err)
 	}

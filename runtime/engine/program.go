@@ -10,8 +10,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/guest"
-	"github.com/wazelet/wazelet/runtime/wasi/preview1"
-	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 )
 
 // Program is a module that runs many times, several of them at once, each time
@@ -24,8 +23,8 @@ type Program struct {
 // PrepareProgram gives the module host functions that serve all its guests. No
 // code of a guest runs, but after it nothing more needs to be made executable.
 // It takes the place of Prepare. From then on the collector is the program's.
-func (m *Module) PrepareProgram(ctx context.Context, collector *Collector) (*Program, error) {
-	if err := preview1.Instantiate(ctx, m.runtime, nil, wasmedge.Extension(m.compiled.ImportedFunctions())...); err != nil {
+func (m *Module) PrepareProgram(ctx context.Context, collector *Collector, outbound *httpcall.Outbound) (*Program, error) {
+	if err := m.link(ctx, nil, outbound); err != nil {
 		return nil, err
 	}
 	return &Program{module: m, gate: gate{collector: collector}}, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine/lower"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
 )
@@ -24,17 +25,35 @@ type Instance struct {
 	system *wasi.System
 }
 
-// Prepare gives the module its WASI host. No code of the guest runs, but after
-// it nothing more needs to be made executable.
-func (m *Module) Prepare(ctx context.Context, options wasi.Options) (*Instance, error) {
+// Prepare gives the module its WASI host, which makes the HTTP requests that
+// outbound allows. No code of the guest runs, but after it nothing more needs to be
+// made executable.
+func (m *Module) Prepare(ctx context.Context, options wasi.Options, outbound *httpcall.Outbound) (*Instance, error) {
 	system, err := wasi.New(options)
 	if err != nil {
 		return nil, err
 	}
-	if err := preview1.Instantiate(ctx, m.runtime, system, wasmedge.Extension(m.compiled.ImportedFunctions())...); err != nil {
+	if err := m.link(ctx, system, outbound); err != nil {
 		return nil, errors.Join(err, system.Close())
 	}
 	return &Instance{module: m, system: system}, nil
+}
+
+func (m *Module) link(ctx context.Context, system *wasi.System, outbound *httpcall.Outbound) error {
+	return link(ctx, m.runtime, m.compiled, system, outbound)
+}
+
+// link registers the host modules that a module may import, for the guest of system
+// or, without it, for whoever calls.
+func link(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule, system *wasi.System, outbound *httpcall.Outbound) error {
+	imported := module.ImportedFunctions()
+	if err := preview1.Instantiate(ctx, rt, system, wasmedge.Extension(imported)...); err != nil {
+		return err
+	}
+	if !httpcall.Imported(imported) {
+		return nil
+	}
+	return httpcall.Instantiate(ctx, rt, system, outbound)
 }
 
 // Run runs the guest on the calling goroutine until it ends. It returns the

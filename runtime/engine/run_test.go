@@ -12,6 +12,7 @@ import (
 	"github.com/wazelet/wazelet/runtime/engine/bytecode"
 	"github.com/wazelet/wazelet/runtime/engine/enginetest"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 )
 
 // run loads and runs what Compile left in dir.
@@ -21,7 +22,7 @@ func run(t testing.TB, dir string) (uint32, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := m.Prepare(t.Context(), wasi.Options{})
+	i, err := m.Prepare(t.Context(), wasi.Options{}, &httpcall.Outbound{})
 	if err != nil {
 		t.Fatal(err)
 	}

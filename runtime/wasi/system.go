@@ -27,6 +27,7 @@ type System struct {
 	wakeups   atomic.Uint64
 
 	connections connections
+	kept        kept
 
 	// exit is the guest's exit code with exitSet above it, once there is one.
 	exit atomic.Uint64
@@ -153,6 +154,7 @@ func (s *System) Close() error {
 	}
 	s.closed = true
 	s.connections.close()
+	s.kept.close()
 	err := s.table.closeAll()
 	if s.wake >= 0 {
 		err = errors.Join(err, unix.Close(s.wake))

@@ -15,6 +15,7 @@ import (
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/calls"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/confine"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -22,8 +23,9 @@ import (
 )
 
 // Container makes this process a container's worker and returns its exit code.
-// It is called once, with the descriptors of package spec in place.
-func Container(ctx context.Context) int {
+// It is called once, with the descriptors of package spec in place. newClient makes
+// the guest's HTTP client if the container asks for one; see Main.
+func Container(ctx context.Context, newClient httpcall.NewClient) int {
 	if err := closeOthers(spec.CallsFD + 1); err != nil {
 		return exitSetup
 	}
@@ -32,7 +34,7 @@ func Container(ctx context.Context) int {
 		return exitSetup
 	}
 	defer conn.Close()
-	g, err := setup(ctx, conn)
+	g, err := setup(ctx, conn, newClient)
 	if err != nil {
 		return report(conn, err)
 	}
@@ -48,7 +50,7 @@ func Container(ctx context.Context) int {
 }
 
 // setup is the dialog with the daemon up to a loaded module.
-func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
+func setup(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient) (*guest, error) {
 	var c spec.Container
 	files, err := wire.Receive(conn, &c)
 	if err != nil {
@@ -82,7 +84,11 @@ func setup(ctx context.Context, conn *net.UnixConn) (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.prepare(ctx, loaded); err != nil {
+	outbound, err := newOutbound(c.Outbound, c.Env, newClient, g.errors)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.prepare(ctx, loaded, outbound); err != nil {
 		return nil, err
 	}
 	return g, seal(g.collector, c.NoDialing, c.Seccomp)
@@ -152,7 +158,7 @@ func countCalls() error {
 
 // prepare gives the guest its host: the root as its one directory, if it may
 // have one, and its stdio.
-func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
+func (g *guest) prepare(ctx context.Context, module *engine.Module, outbound *httpcall.Outbound) error {
 	root, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("root: %w", err)
@@ -168,12 +174,12 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module) error {
 	}
 	defer g.sockets.close() // the host has its own descriptors of them
 	if g.container.HTTP != nil {
-		return g.prepareServer(ctx, module, options.Preopens)
+		return g.prepareServer(ctx, module, options.Preopens, outbound)
 	}
 	for i, l := range g.container.Listeners {
 		options.Listeners = append(options.Listeners, wasi.Listener{FD: int(g.sockets[i].Fd()), Name: l.Name})
 	}
-	g.instance, err = module.Prepare(ctx, options)
+	g.instance, err = module.Prepare(ctx, options, outbound)
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/confine"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/runtime/worker/wire"
@@ -23,8 +24,8 @@ import (
 
 // Exec makes this process a command beside a container's guest and returns its
 // exit code. It is called once, in the container's namespaces, with the stdio of
-// the command and the set-up socket in place.
-func Exec(ctx context.Context) int {
+// the command and the set-up socket in place; newClient as in Container.
+func Exec(ctx context.Context, newClient httpcall.NewClient) int {
 	// The daemon starts this program from its own directory, which the
 	// container's mount namespace does not have: it must not stay in reach.
 	if err := unix.Chdir("/"); err != nil {
@@ -37,7 +38,7 @@ func Exec(ctx context.Context) int {
 	if err != nil {
 		return exitSetup
 	}
-	instance, interrupts, err := setupExec(ctx, conn)
+	instance, interrupts, err := setupExec(ctx, conn, newClient)
 	if err != nil {
 		return report(conn, err)
 	}
@@ -58,7 +59,7 @@ func Exec(ctx context.Context) int {
 
 // setupExec is the dialog with the daemon up to a loaded program. interrupts is
 // where the program wants to be told of them, nil where it ends by them.
-func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instance, interrupts *os.File, err error) {
+func setupExec(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient) (instance *engine.Instance, interrupts *os.File, err error) {
 	var e spec.Exec
 	files, err := wire.Receive(conn, &e)
 	if err != nil {
@@ -101,7 +102,11 @@ func setupExec(ctx context.Context, conn *net.UnixConn) (instance *engine.Instan
 		options.Listeners = []wasi.Listener{{FD: heard, Name: spec.SignalsName}}
 		interrupts = told
 	}
-	if instance, err = module.Prepare(ctx, options); err != nil {
+	outbound, err := newOutbound(e.Outbound, e.Env, newClient, os.Stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	if instance, err = module.Prepare(ctx, options, outbound); err != nil {
 		return nil, nil, err
 	}
 	return instance, interrupts, seal(collector, e.NoDialing, e.Seccomp)

@@ -13,13 +13,14 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/wagi"
 )
 
 // prepareServer makes the worker the server: it keeps the listeners, and the
 // module runs for each request. Nothing of the guest's runs yet.
-func (g *guest) prepareServer(ctx context.Context, module *engine.Module, preopens []wasi.Preopen) error {
-	program, err := module.PrepareProgram(ctx, g.collector)
+func (g *guest) prepareServer(ctx context.Context, module *engine.Module, preopens []wasi.Preopen, outbound *httpcall.Outbound) error {
+	program, err := module.PrepareProgram(ctx, g.collector, outbound)
 	if err != nil {
 		return err
 	}

@@ -15,27 +15,38 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/cri/probe"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
 // answerTimeout is how long the daemon or its worker may take to say who it is.
 const answerTimeout = 10 * time.Second
 
-// checkWorker runs the worker program for its version: the two speak to each
-// other in a form that only one release knows.
+// checkWorker runs the worker programs for their versions: they and the daemon
+// speak to each other in a form that only one release knows.
 func checkWorker(ctx context.Context, o Options) []Finding {
-	mend := "Install wazelet and wazelet-worker of one release side by side, or set worker.path."
+	if why := askWorker(ctx, o.WorkerPath, o.Version); why != "" {
+		return fail(why, "Install wazelet and its two workers of one release side by side, or set worker.path.")
+	}
+	if why := askWorker(ctx, launch.HTTPWorker(o.WorkerPath), o.Version); why != "" {
+		return warn(why+": pods that may make HTTP requests by host functions cannot run", "Install it beside "+o.WorkerPath+".")
+	}
+	return ok("%s runs and is of this release, and so is the one with an HTTP client", o.WorkerPath)
+}
+
+// askWorker says what is wrong with a worker program, "" for nothing.
+func askWorker(ctx context.Context, path, want string) string {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, o.WorkerPath, "version").Output()
+	out, err := exec.CommandContext(ctx, path, "version").Output()
 	switch version := strings.TrimSpace(string(out)); {
 	case errors.Is(err, fs.ErrNotExist):
-		return fail(o.WorkerPath+" is missing", mend)
+		return path + " is missing"
 	case err != nil:
-		return fail(fmt.Sprintf("%s version: %v", o.WorkerPath, err), mend)
-	case version != o.Version:
-		return fail(fmt.Sprintf("%s is version %q, wazelet is %q", o.WorkerPath, version, o.Version), mend)
+		return fmt.Sprintf("%s version: %v", path, err)
+	case version != want:
+		return fmt.Sprintf("%s is version %q, wazelet is %q", path, version, want)
 	}
-	return ok("%s runs and is of this release", o.WorkerPath)
+	return ""
 }
 
 // checkSocket talks to the daemon, if it runs.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wazelet/wazelet/cri/probe"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
 func TestWorkerMustBeOfTheSameRelease(t *testing.T) {
@@ -21,6 +22,12 @@ func TestWorkerMustBeOfTheSameRelease(t *testing.T) {
 		if got := about(checkWorker(t.Context(), o), ""); got != want {
 			t.Errorf("finding is %q, want %q", got, want)
 		}
+	}
+	write(t, o.WorkerPath, "#!/bin/sh\necho v1.2.3\n")
+	other := launch.HTTPWorker(o.WorkerPath)
+	write(t, other, "#!/bin/sh\necho v1.2.4\n")
+	if got := about(checkWorker(t.Context(), o), ""); !strings.HasPrefix(got, "warn: "+other+` is version "v1.2.4", wazelet is "v1.2.3": pods`) {
+		t.Errorf("finding is %q", got)
 	}
 	o.WorkerPath += "-absent"
 	if got := about(checkWorker(t.Context(), o), ""); got != "fail: "+o.WorkerPath+" is missing" {

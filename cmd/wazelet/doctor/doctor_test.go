@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/wazelet/wazelet/config"
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
 // healthy is a node in a temporary directory where nothing that a file can
@@ -31,7 +32,9 @@ func healthy(t *testing.T) Options {
 		KubeletConfig: filepath.Join(dir, "kubelet.yaml"),
 		CrictlConfig:  filepath.Join(dir, "crictl.yaml"),
 	}
-	write(t, o.WorkerPath, "#!/bin/sh\n[ \"$1\" = version ] && echo v1.2.3\n")
+	for _, worker := range []string{o.WorkerPath, launch.HTTPWorker(o.WorkerPath)} {
+		write(t, worker, "#!/bin/sh\n[ \"$1\" = version ] && echo v1.2.3\n")
+	}
 	write(t, o.KubeletConfig, "kind: KubeletConfiguration\nfailCgroupV1: false\ncontainerRuntimeEndpoint: unix://"+c.GRPC.Address+"\n")
 	write(t, o.CrictlConfig, "runtime-endpoint: unix://"+c.GRPC.Address+"\n")
 	write(t, filepath.Join(c.Network.ConfDir, "10-pods.conflist"),

@@ -25,14 +25,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names are the functions that are counted, sorted: those of preview 1 and of the
-// sockets extension. The two snapshots of preview 1 are counted together, and so
+// Names are the functions that are counted, sorted: those of preview 1, of the
+// sockets extension, and of package httpcall (with http_ before their names). The two snapshots of preview 1 are counted together, and so
 // are two versions of a function.
 var Names = []string{
 	"args_get", "args_sizes_get", "clock_res_get", "clock_time_get", "environ_get", "environ_sizes_get", "fd_advise",
 	"fd_allocate", "fd_close", "fd_datasync", "fd_fdstat_get", "fd_fdstat_set_flags", "fd_fdstat_set_rights",
 	"fd_filestat_get", "fd_filestat_set_size", "fd_filestat_set_times", "fd_pread", "fd_prestat_dir_name",
 	"fd_prestat_get", "fd_pwrite", "fd_read", "fd_readdir", "fd_renumber", "fd_seek", "fd_sync", "fd_tell", "fd_write",
+	"http_body_read", "http_close", "http_header_get", "http_headers_get_all", "http_req",
 	"path_create_directory", "path_filestat_get", "path_filestat_set_times", "path_link", "path_open", "path_readlink",
 	"path_remove_directory", "path_rename", "path_symlink", "path_unlink_file", "poll_oneoff", "proc_exit", "proc_raise",
 	"random_get", "sched_yield", "sock_accept", "sock_bind", "sock_connect", "sock_getaddrinfo", "sock_getlocaladdr",

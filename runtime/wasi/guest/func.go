@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,6 +27,8 @@ type Func struct {
 	Call func(c Call, args []uint64) wasi.Errno
 	// NoResult functions return nothing; what Call answers is dropped.
 	NoResult bool
+	// Counter is the name the function is counted under (package calls); "" is Name.
+	Counter string
 }
 
 // Types spells parameter types: 'i' for i32, 'I' for i64.
@@ -61,7 +64,7 @@ func Export(ctx context.Context, r wazero.Runtime, module string, s *wasi.System
 
 // bind makes f a function of wazero's, for the guest of s, or for the guest of each call's Caller.
 func (f Func) bind(s *wasi.System) api.GoModuleFunc {
-	counter := calls.Of(f.Name)
+	counter := calls.Of(cmp.Or(f.Counter, f.Name))
 	if s != nil {
 		return func(ctx context.Context, m api.Module, stack []uint64) {
 			counter.Add()

@@ -29,6 +29,9 @@ func memory(m api.Module) api.Memory {
 	return mem
 }
 
+// HasMemory says whether the guest has a memory at all.
+func (c Call) HasMemory() bool { return c.mem != nil }
+
 // Bytes is a piece of the guest's memory itself, valid during this call.
 func (c Call) Bytes(ptr, n uint32) ([]byte, wasi.Errno) {
 	if c.mem == nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wazelet/wazelet/runtime/wasi/calls"
+	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 )
 
@@ -18,6 +19,9 @@ func TestEveryFunctionIsCounted(t *testing.T) {
 	}
 	for name := range forms {
 		functions[name] = true
+	}
+	for _, name := range httpcall.Functions() {
+		functions["http_"+name] = true
 	}
 	for name := range functions {
 		if !slices.Contains(calls.Names, name) {

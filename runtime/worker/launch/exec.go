@@ -21,7 +21,7 @@ import (
 // ExecOptions say how to start a command in a container. All files stay the
 // caller's.
 type ExecOptions struct {
-	WorkerPath  string   // the wazelet-worker binary
+	WorkerPath  string   // the wazelet-worker binary; see also HTTPWorker
 	Container   *Process // the container's worker, whose namespaces the command is born in
 	Cgroup      func(pid int) error
 	Spec        spec.Exec
@@ -76,7 +76,7 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 		}
 	}
 	p, conn, stop, err := start(ctx, child{
-		path: "./" + filepath.Base(o.WorkerPath), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true,
+		path: "./" + filepath.Base(program(o.WorkerPath, o.Spec.Outbound)), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true,
 		enter: func() error { return enterContainer(container, binary) },
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 
 // Options say how to start a container's worker. All files stay the caller's.
 type Options struct {
-	WorkerPath string // the wazelet-worker binary
+	WorkerPath string // the wazelet-worker binary; see also HTTPWorker
 	NetNS      string // the pod's network namespace, a path; "" is the daemon's own
 	// Cgroup puts the process where it belongs before it does anything; nil
 	// leaves it in the daemon's.
@@ -50,6 +50,18 @@ type Options struct {
 // would never answer.
 var containerEnv = []string{"GOMAXPROCS=2", "GOGC=off", "GODEBUG=asyncpreemptoff=1"}
 
+// HTTPWorker is the program beside the worker's that does the same and has an HTTP
+// client linked in. Only containers that may make requests pay for it.
+func HTTPWorker(workerPath string) string { return workerPath + "-http" }
+
+// program is the worker for a container that may make these requests.
+func program(workerPath string, outbound *spec.Outbound) string {
+	if outbound != nil {
+		return HTTPWorker(workerPath)
+	}
+	return workerPath
+}
+
 // Compile turns the module a worker wants to run into the directory of its
 // compiled code (engine.Compile), which Container closes, and the module's
 // digest.
@@ -66,7 +78,7 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 	defer closeFiles()
 	_, spawned := observe.Begin(ctx, observe.StepSpawn)
 	p, conn, stop, err := start(ctx, child{
-		path: o.WorkerPath, mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
+		path: program(o.WorkerPath, o.Spec.Outbound), mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
 		dir: "/", enter: func() error { return enterNetwork(o.NetNS) },
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
 		tty:   o.Spec.Input == spec.InputTerminal, userns: o.UserNS,

@@ -95,6 +95,10 @@ type Container struct {
 	// open and connect no other, and send datagrams only as answers.
 	NoDialing bool
 
+	// Outbound is which HTTP requests the guest may make by host functions; nil is
+	// none. They need the worker that has a client (launch.Options).
+	Outbound *Outbound
+
 	// OOMScoreAdj is the kernel's preference for killing this process when
 	// memory is short, -1000 to 1000. Lowering it needs a privilege the
 	// daemon itself may lack; then it stays as it is.
@@ -183,8 +187,9 @@ type Exec struct {
 	// of ids; a procfs comes with this message then.
 	UserNS bool
 
-	// NoDialing, MemoryMaxPages and Seccomp are the container's.
+	// NoDialing, Outbound, MemoryMaxPages and Seccomp are the container's.
 	NoDialing      bool
+	Outbound       *Outbound
 	MemoryMaxPages uint32
 	Seccomp        *Seccomp
 }
