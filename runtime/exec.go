@@ -161,6 +161,9 @@ func (c *Controller) execOptions(e *entry, command Command, pipes *plumbing) (la
 	if o.Spec.NoDialing, err = noDialing(sb.Annotations); err != nil {
 		return o, err
 	}
+	if o.Spec.Outbound, err = outbound(n.Config, sb.Annotations, o.Spec.NoDialing); err != nil {
+		return o, err
+	}
 	if o.Spec.Seccomp, err = c.filter(n); err != nil {
 		return o, err
 	}

@@ -74,6 +74,15 @@ func containerMounts(asked []Mount, shared string, volumes map[string][]mount.Mo
 	return mounts
 }
 
+// destinations are the places of mounts in their container.
+func destinations(mounts []spec.Mount) []string {
+	list := make([]string, len(mounts))
+	for i, m := range mounts {
+		list[i] = m.Destination
+	}
+	return list
+}
+
 // workerMount is one mount as the worker makes it.
 func workerMount(m Mount, files []mount.Mount) spec.Mount {
 	w := spec.Mount{

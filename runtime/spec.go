@@ -84,6 +84,12 @@ func workerSpec(p parts) (spec.Container, error) {
 	if s.NoDialing, err = noDialing(p.sandbox.Annotations); err != nil {
 		return s, err
 	}
+	if s.Outbound, err = outbound(c.Config, p.sandbox.Annotations, s.NoDialing); err != nil {
+		return s, err
+	}
+	if img.Kind == imageservice.KindModule {
+		s.Mounts = append(s.Mounts, TrustMounts(s.Outbound, destinations(s.Mounts))...)
+	}
 	if s.Listeners, err = listeners(c.Config, p.sandbox.Annotations); err != nil {
 		return s, err
 	}

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
 // programVariable makes this test program be wazelet.
@@ -24,9 +26,9 @@ const programVariable = "WAZELET_TEST_PROGRAM"
 // someUser is not root, and has no name.
 const someUser = 61234
 
-// The programs that runs need, built once: the worker, and a guest of small
-// commands.
-var workerProgram, guestModule string
+// The programs that runs need, built once: the worker (the one with an HTTP client
+// beside it), a guest of small commands, and one that makes requests.
+var workerProgram, guestModule, fetchModule string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(programVariable) != "" {
@@ -42,11 +44,13 @@ func withPrograms(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	workerProgram, guestModule = filepath.Join(dir, "wazelet-worker"), filepath.Join(dir, "guest.wasm")
+	workerProgram, guestModule, fetchModule = filepath.Join(dir, "wazelet-worker"), filepath.Join(dir, "guest.wasm"), filepath.Join(dir, "fetch.wasm")
 	err = errors.Join(
 		os.Chmod(dir, 0o755), // for users who are not root
 		build(workerProgram, "../wazelet-worker"),
+		build(launch.HTTPWorker(workerProgram), "../wazelet-worker-http"),
 		build(guestModule, "../../runtime/worker/launch/testdata/guest", "GOOS=wasip1", "GOARCH=wasm"),
+		build(fetchModule, "../../integration/guests/fetch", "GOOS=wasip1", "GOARCH=wasm"),
 	)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

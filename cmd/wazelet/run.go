@@ -14,6 +14,7 @@ import (
 	"github.com/wazelet/wazelet/cmd/wazelet/foreground"
 	"github.com/wazelet/wazelet/config"
 	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // newRun makes `wazelet run`. args are those of the whole program, for running
@@ -50,6 +51,7 @@ signal ends is 128 and the signal's number.`,
 	dirs := c.Flags().StringArray("dir", nil, "show a directory or file of the host: `HOST[:GUEST[:ro]]`")
 	noDirs := c.Flags().Bool("no-dirs", false, "open no directory for the guest, not even its root")
 	listen := c.Flags().StringArray("listen", nil, "hand the guest a socket: `[NAME=][tcp://|udp://]ADDRESS:PORT`")
+	allowHTTP := c.Flags().StringArray("allow-http", nil, "let the guest make HTTP requests by host functions to `[SCHEME://]HOST[:PORT]`, or to * (anywhere)")
 	workDir := c.Flags().StringP("workdir", "w", "", "the guest's working directory (default the image's, or /)")
 	c.RunE = func(c *cobra.Command, rest []string) error {
 		if foreground.NeedsUserNamespace() {
@@ -81,6 +83,9 @@ signal ends is 128 and the signal's number.`,
 			}
 			o.Listen = append(o.Listen, listener)
 		}
+		if o.Outbound, err = origins(*allowHTTP); err != nil {
+			return usage(err)
+		}
 		if o.WorkDir = *workDir; o.WorkDir != "" && !strings.HasPrefix(o.WorkDir, "/") {
 			return usage(fmt.Errorf("--workdir: %q is not an absolute path of the guest", o.WorkDir))
 		}
@@ -103,6 +108,18 @@ func runOptions(c *cobra.Command, load loader) (o foreground.Options, err error)
 	o.WorkerPath, err = workerPath(o.Config.Worker)
 	o.Progress = c.ErrOrStderr()
 	return o, err
+}
+
+// origins reads where requests may go.
+func origins(given []string) (list []spec.Origin, err error) {
+	for _, item := range given {
+		o, err := runtime.ParseOrigin(item)
+		if err != nil {
+			return nil, fmt.Errorf("--allow-http: %w", err)
+		}
+		list = append(list, o)
+	}
+	return list, nil
 }
 
 // variables completes "KEY" with this process's own value, if it has one.

@@ -16,7 +16,7 @@ import (
 )
 
 // Programs are the Go programs, by the name of their folder.
-var Programs = []string{"hello", "wasmerciser", "probe", "web", "cgi"}
+var Programs = []string{"hello", "wasmerciser", "probe", "web", "cgi", "fetch"}
 
 // Build compiles the programs for wasip1 into the folder and leaves those alone
 // whose sources did not change: the Go tool knows. Several processes may build

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -33,6 +34,19 @@ func resolverFiles(dirs []Dir) (mounts []spec.Mount) {
 		mounts = append(mounts, spec.Mount{Destination: name, Type: spec.MountBind, Source: name, ReadOnly: true})
 	}
 	return mounts
+}
+
+// trust shows a module without files the certificates of the host, if it is to have
+// a directory at all and may make requests.
+func trust(c spec.Container) []spec.Mount {
+	if c.NoDirs {
+		return nil
+	}
+	var destinations []string
+	for _, m := range c.Mounts {
+		destinations = append(destinations, m.Destination)
+	}
+	return runtime.TrustMounts(c.Outbound, destinations)
 }
 
 // errDir says how a directory is given.

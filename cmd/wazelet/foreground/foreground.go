@@ -39,7 +39,8 @@ type Options struct {
 	Dirs     []Dir
 	NoDirs   bool // not even the root
 	Listen   []spec.Listener
-	WorkDir  string // in the guest; "" is the image's own, or /
+	Outbound []spec.Origin // where the guest may make HTTP requests by host functions
+	WorkDir  string        // in the guest; "" is the image's own, or /
 }
 
 // hostname is what every guest of a run sees as its host's name.
@@ -101,6 +102,9 @@ func newSpec(id string, o Options) spec.Container {
 	c := spec.Container{
 		ID: id, Hostname: hostname, Cwd: o.WorkDir,
 		Foreground: true, Rootless: Rootless(), NoDirs: o.NoDirs, Listeners: o.Listen,
+	}
+	if len(o.Outbound) > 0 {
+		c.Outbound = &spec.Outbound{Allowed: o.Outbound, Concurrency: runtime.DefaultOutboundConcurrency, Timeout: runtime.DefaultOutboundTimeout}
 	}
 	if !o.NoDirs {
 		c.Mounts = resolverFiles(o.Dirs)

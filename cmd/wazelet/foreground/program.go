@@ -75,6 +75,7 @@ func openModule(name string) (*os.File, error) {
 func fromFile(file *os.File, export string, o Options, id string) *program {
 	c := newSpec(id, o)
 	c.Module = &spec.ModuleFile{Name: filepath.Base(file.Name())}
+	c.Mounts = append(c.Mounts, trust(c)...)
 	c.Args = append([]string{c.Module.Path()}, o.Args...)
 	if export != "" {
 		c.Args[0] += "#" + export
@@ -124,6 +125,7 @@ func (s *store) fromImage(ctx context.Context, o Options, id string, made *undo.
 func (p *program) command(ctx context.Context, images *imageservice.Service, image imageservice.Image, args []string) (err error) {
 	if image.Kind == imageservice.KindModule {
 		p.spec.Module = &spec.ModuleFile{Name: image.Module.Name}
+		p.spec.Mounts = append(p.spec.Mounts, trust(p.spec)...)
 		p.spec.Args = append([]string{p.spec.Module.Path()}, args...)
 		if len(image.Entrypoint) > 0 || len(args) == 0 && len(image.Cmd) > 0 {
 			p.spec.Args = imageArgs(image, args)
