@@ -12,8 +12,8 @@ import (
 )
 
 // The cases below are those of Krustlet's own end-to-end suite, in its order and
-// with its programs, but for outbound HTTP by a host function. Those of a device
-// plugin, a CSI driver and a claim are in plugins_test.go, with their parts.
+// with its programs. Those of a device plugin, a CSI driver and a claim are in
+// plugins_test.go, with their parts, that of outbound HTTP in outbound_http_test.go.
 
 // TestKrustletNode: the node says what it can run. Krustlet's was a node of an
 // architecture of its own; this is an ordinary one that has a handler for Wasm.

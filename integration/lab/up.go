@@ -71,7 +71,8 @@ func (c *Cluster) check(names ...string) error {
 			return fmt.Errorf("part %s: %w (go run ./integration/lab/cmd/parts builds it)", name, err)
 		}
 	}
-	for _, path := range []string{c.options.Wazelet, filepath.Join(filepath.Dir(c.options.Wazelet), "wazelet-worker")} {
+	beside := filepath.Dir(c.options.Wazelet)
+	for _, path := range []string{c.options.Wazelet, filepath.Join(beside, "wazelet-worker"), filepath.Join(beside, "wazelet-worker-http")} {
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("%w (make build builds it)", err)
 		}
