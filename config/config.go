@@ -140,6 +140,9 @@ type Image struct {
 	// A pull is given up when nothing has arrived for this long.
 	ProgressTimeout Duration `toml:"progress_timeout"`
 
+	// Names of images that the kubelet's image collection leaves alone, as pods name them, by tag or by digest.
+	Pinned []string `toml:"pinned"`
+
 	// Which images are taken. It is asked at each pull, before anything but an image's manifest is fetched; a refusal is in the pod's event.
 	Policy ImagePolicy `toml:"policy"`
 }

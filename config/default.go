@@ -26,6 +26,7 @@ func Default() Config {
 			HostsDir:               "/etc/wazelet/hosts.d",
 			MaxConcurrentDownloads: 3,
 			ProgressTimeout:        Duration(5 * time.Minute),
+			Pinned:                 []string{},
 			Policy:                 ImagePolicy{Default: "anything"},
 		},
 		Device: Device{CDIDirs: []string{"/etc/cdi", "/var/run/cdi"}}, // CDI's own

@@ -38,7 +38,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Cgroup:  Cgroup{Driver: "systemd", Parent: "pods.slice"},
 		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf"},
 		Image: Image{Snapshotter: "native", HostsDir: "", MaxConcurrentDownloads: 9,
-			ProgressTimeout: Duration(90 * time.Second),
+			ProgressTimeout: Duration(90 * time.Second), Pinned: []string{"registry.example/base:1"},
 			Policy: ImagePolicy{Default: "nothing", Rules: map[string]ImageRule{
 				"team": {Scopes: []string{"registry.example:5000/team", "*.example"}, Accept: "signed", Pinned: true, Keys: []string{"/keys/team.pub"}, AnyIdentity: true},
 			}}},

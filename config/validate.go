@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	imageref "github.com/distribution/reference"
 )
 
 const (
@@ -158,6 +160,10 @@ func (v *validator) image(i Image) {
 	v.optionalPath("image.hosts_dir", i.HostsDir)
 	v.between("image.max_concurrent_downloads", i.MaxConcurrentDownloads, 1, maxParallel)
 	v.patience("image.progress_timeout", i.ProgressTimeout)
+	for _, name := range i.Pinned {
+		_, err := imageref.ParseDockerRef(name)
+		v.when(err != nil, "image.pinned", "%q is no image's name: %v", name, err)
+	}
 	v.policy(i.Policy)
 }
 

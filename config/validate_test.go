@@ -56,6 +56,7 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Device.CDIDirs = []string{"/a", "b"} }, `device.cdi_dirs: "b" is not an absolute path`},
 		{func(c *Config) { c.Image.HostsDir = "a" }, `image.hosts_dir: "a" is not an absolute path`},
 		{func(c *Config) { c.Image.MaxConcurrentDownloads = 0 }, `image.max_concurrent_downloads: 0 is not between 1 and 1024`},
+		{func(c *Config) { c.Image.Pinned = []string{"a:b:c"} }, `image.pinned: "a:b:c" is no image's name: invalid reference format`},
 		{func(c *Config) { c.Image.ProgressTimeout = 0 }, `image.progress_timeout: "0s" is less than a second; a duration is written with its unit, such as "5m"`},
 		{func(c *Config) { c.Image.Policy.Default = "signed" }, `image.policy.default: "signed" is not one of anything, nothing`},
 		{rules(ImageRule{Scopes: []string{"r.example"}}), `image.policy.rules.a.accept: "" is not one of anything, nothing, signed`},
@@ -101,7 +102,7 @@ func TestAllFindingsAreGiven(t *testing.T) {
 			t.Errorf("%s: no documentation with the finding", finding.Key)
 		}
 	}
-	optional := map[string]bool{"version": true, "image.hosts_dir": true, "device.cdi_dirs": true, "worker.path": true, "worker.toolbox": true,
+	optional := map[string]bool{"version": true, "image.hosts_dir": true, "image.pinned": true, "device.cdi_dirs": true, "worker.path": true, "worker.toolbox": true,
 		"metrics.address": true, "tracing.endpoint": true, "tracing.sampling_rate_per_million": true}
 	for _, k := range keys() {
 		if !k.table && !strings.Contains(k.path, anyName) && !judged[k.path] && !optional[k.path] {

@@ -18,10 +18,25 @@ type index struct {
 	mu     sync.RWMutex
 	images map[string]Image  // by id, with their names
 	names  map[string]string // tag and digest names to ids
+	pinned map[string]bool   // names that make an image pinned
 }
 
-func newIndex() *index {
-	return &index{images: make(map[string]Image), names: make(map[string]string)}
+// newIndex returns an empty index. Names of pinned that no image can have are left out.
+func newIndex(pinned ...string) *index {
+	x := &index{images: make(map[string]Image), names: make(map[string]string), pinned: make(map[string]bool)}
+	for _, name := range pinned {
+		if named, err := parseRef(name); err == nil {
+			x.pinned[named.String()] = true
+		}
+	}
+	return x
+}
+
+// shown is the image as it is handed out.
+func (x *index) shown(image Image) Image {
+	image = image.clone()
+	image.Pinned = slices.ContainsFunc(image.names(), func(name string) bool { return x.pinned[name] })
+	return image
 }
 
 // put adds or replaces an image and points names at it, away from what they pointed at.
@@ -56,7 +71,7 @@ func (x *index) list() []Image {
 	defer x.mu.RUnlock()
 	list := make([]Image, 0, len(x.images))
 	for _, image := range x.images {
-		list = append(list, image.clone())
+		list = append(list, x.shown(image))
 	}
 	slices.SortFunc(list, func(a, b Image) int { return strings.Compare(a.ID, b.ID) })
 	return list
@@ -82,7 +97,7 @@ func (x *index) find(ref string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	return x.images[id].clone(), nil
+	return x.shown(x.images[id]), nil
 }
 
 func (x *index) resolve(ref string) (string, error) {

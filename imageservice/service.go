@@ -40,6 +40,7 @@ type Options struct {
 	MaxConcurrentDownloads int           // layers of one pull; 0 means 3
 	PullProgressTimeout    time.Duration // a pull that receives nothing for so long is given up; 0 means never
 	Policy                 policy.Policy // which images are taken
+	Pinned                 []string      // names of images that the kubelet's image collection leaves alone
 
 	// Prepare runs at the end of each pull, before the image gets its names: what fails here fails the pull. It is
 	// called again when a present image is pulled, and returns the image's program.
@@ -95,7 +96,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		backend: backend,
 		content: store,
 		trees:   snapshot.New(backend, store.Snapshotter(backend.Name)),
-		index:   newIndex(),
+		index:   newIndex(opts.Pinned...),
 
 		progressEvery: progressEvery,
 	}

@@ -116,7 +116,7 @@ func namesFor(named reference.Named, top ocispec.Descriptor) ([]string, error) {
 
 // selectManifest follows indexes to the manifest for this node.
 func (s *Service) selectManifest(ctx context.Context, session source, desc ocispec.Descriptor) (ocispec.Descriptor, error) {
-	for range maxNesting {
+	for range maxNesting + 1 {
 		mediaType := baseType(desc.MediaType)
 		if !images.IsIndexType(mediaType) {
 			return desc, nil

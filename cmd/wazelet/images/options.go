@@ -20,6 +20,7 @@ func Options(root string, c config.Image) imageservice.Options {
 		Root: root, Snapshotter: c.Snapshotter, HostsDir: c.HostsDir,
 		MaxConcurrentDownloads: c.MaxConcurrentDownloads,
 		PullProgressTimeout:    time.Duration(c.ProgressTimeout),
+		Pinned:                 c.Pinned,
 		Policy:                 policy.Policy{Default: policy.Accept(c.Policy.Default)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Policy.Rules)) {
