@@ -9,13 +9,14 @@ LAB      = ./integration/lab/cmd
 # Where the parts are: Kubernetes, CNI plugins, the linter.
 PARTS    = $(or $(WAZELET_LAB_CACHE),.cache/lab)/bin
 FUZZTIME ?= 20s
+BENCHTIME ?= 5x
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-wasi wasi-testsuite critest fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +92,9 @@ bench-compare: ## Show what changed between two files of bench-pods: OLD=… NEW
 
 bench-go: build ## Run the Go benchmarks
 	$(GO) list ./... | grep -v '/integration' | xargs $(GO) test -p 1 -run '^$$' -bench . -benchmem
+
+bench-images: build ## Time pulls and starts, and count compilers; fetches a module of 31 MB with npm
+	$(GO) test -run '^$$' -bench '^Benchmark(Image|Crowd)$$' -benchtime $(BENCHTIME) ./runtime
 
 bench-wasi: ## Compare the WASI host with wazero's own and wasmtime's (cgo; a Markdown table)
 	@$(GO) build -C integration/bench -p 2 -o $(abspath .cache)/wasibench .
