@@ -18,7 +18,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/observe"
@@ -61,8 +60,10 @@ type ModulesOptions struct {
 // type writes to it; workers get a read-only descriptor of one entry.
 type Modules struct {
 	options ModulesOptions
-	flight  singleflight.Group
 	slots   *semaphore.Weighted
+
+	flying  sync.Mutex         // guards flights and what is in them
+	flights map[string]*flight // compilers at work, by key
 
 	compiles atomic.Int64 // compilers that were started
 
@@ -103,14 +104,26 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 			log.L.WithError(err).Warn("an unfinished compile stays until the next start")
 		}
 	}
-	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), verified: map[string]bool{}, writing: map[string]bool{}}, nil
+	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), flights: map[string]*flight{}, verified: map[string]bool{}, writing: map[string]bool{}}, nil
 }
 
 // Ensure returns the compiled form of a module, compiling it if need be.
 // Concurrent calls for one module share one compiler; a caller that goes away
-// leaves it running for the next. A module that is not one, or that the engine
-// refuses, is a *Refusal with the compiler's words.
+// leaves it running for the next, because a container's Create is asked for again.
+// A module that is not one, or that the engine refuses, is a *Refusal with the
+// compiler's words.
 func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error) {
+	return m.ensure(ctx, module, true)
+}
+
+// EnsureWhileWanted is Ensure for who may give up for good, as a pull: the
+// compiler ends with the last caller that waits for it, unless one of them used
+// Ensure.
+func (m *Modules) EnsureWhileWanted(ctx context.Context, module *os.File) (*Compiled, error) {
+	return m.ensure(ctx, module, false)
+}
+
+func (m *Modules) ensure(ctx context.Context, module *os.File, keep bool) (*Compiled, error) {
 	digest, err := digestOf(module)
 	if err != nil {
 		return nil, err
@@ -125,33 +138,10 @@ func (m *Modules) Ensure(ctx context.Context, module *os.File) (*Compiled, error
 		return entry, err
 	}
 	observe.ModuleCache(observe.CacheMiss)
-	// The flight outlives its callers, so it works on its own descriptor.
-	own, err := reopen(module)
-	if err != nil {
+	if err := m.await(ctx, key, digest, module, keep); err != nil {
 		return nil, err
 	}
-	mine := false
-	done := m.flight.DoChan(key, func() (any, error) {
-		mine = true
-		defer own.Close()
-		return nil, m.compile(context.WithoutCancel(ctx), key, digest, own)
-	})
-	release := func() {
-		if !mine { // somebody else's flight: it has its own descriptor
-			own.Close()
-		}
-	}
-	select {
-	case r := <-done:
-		release()
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return m.open(ctx, key, digest)
-	case <-ctx.Done():
-		go func() { <-done; release() }()
-		return nil, fmt.Errorf("module %s: compile: %w", digest, context.Cause(ctx))
-	}
+	return m.open(ctx, key, digest)
 }
 
 // quarantine takes an entry that did not load out of use; the next Ensure

@@ -4,6 +4,7 @@ package runtime_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -263,6 +264,65 @@ func TestForget(t *testing.T) {
 		if err := m.Forget(record.Module); err != nil || m.Has(record.Module) || entriesOf(t, dir) != 0 {
 			t.Errorf("%v, %d entries are left", err, entriesOf(t, dir))
 		}
+	}
+}
+
+// A compiler that nobody waits for any more is ended with the last pull that wanted it, and leaves nothing; one that a
+// container's creation waited for goes on for the next.
+func TestCompilersEndWithTheirPulls(t *testing.T) {
+	wasm, err := guests.Read(guestDir, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "module.wasm")
+	write(t, path, wasm)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	dir := t.TempDir()
+	m := cache(t, dir, 0)
+	type ensure func(context.Context, *os.File) (*runtime.Compiled, error)
+	begin := func(call ensure, compilers int64) (ended chan error, cancel func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended = make(chan error, 1)
+		go func() {
+			_, err := call(ctx, file)
+			ended <- err
+		}()
+		for m.Compiles() < compilers {
+			time.Sleep(time.Millisecond) // nothing announces it
+		}
+		return ended, cancel
+	}
+	// Two pulls: the first to leave ends nothing.
+	first, leaveFirst := begin(m.EnsureWhileWanted, 1)
+	second, leaveSecond := begin(m.EnsureWhileWanted, 1)
+	for m.Waiting() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	leaveFirst()
+	if err := <-first; !errors.Is(err, context.Canceled) || entriesOf(t, dir) != 1 {
+		t.Errorf("%v, %d folders", err, entriesOf(t, dir))
+	}
+	leaveSecond()
+	if err := <-second; !errors.Is(err, context.Canceled) || entriesOf(t, dir) != 0 {
+		t.Errorf("%v, %d folders are left", err, entriesOf(t, dir))
+	}
+	// A pull and a creation: the compiler goes on.
+	third, leaveThird := begin(m.Ensure, 2)
+	leaveThird()
+	if err := <-third; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	compiled, err := m.EnsureWhileWanted(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled.Dir.Close()
+	if n := m.Compiles(); n != 2 {
+		t.Errorf("%d compilers ran", n)
 	}
 }
 

@@ -32,7 +32,7 @@ func Compile(modules *runtime.Modules) func(context.Context, *imageservice.Servi
 		if wasm, err := runtime.IsWasm(program); err != nil || !wasm {
 			return "", err
 		}
-		compiled, err := modules.Ensure(ctx, program)
+		compiled, err := modules.EnsureWhileWanted(ctx, program)
 		if errdefs.IsInvalidArgument(err) {
 			log.G(ctx).WithError(err).WithField("image_id", image.ID).Info("image has a module that cannot run")
 			refused, err := runtime.ModuleDigest(program) // a refusal is kept like a module
