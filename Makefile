@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-vm test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,14 +39,18 @@ cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
 	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker ./cmd/wazelet-worker-http
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...
 
-test: test-unit test-e2e ## Run every test (as root)
+test: test-unit test-vm test-e2e ## Run every test (as root)
 
-# The end-to-end suite is the package integration; all others are quick.
+# The end-to-end suite is the package integration, and the packages below
+# integration/vm boot machines; all others are quick.
 test-unit: export WAZELET_CNI_BIN = $(abspath $(PARTS))/cni
-test-unit: build summary ## Run all tests but the end-to-end suite, with the race detector (as root)
+test-unit: build summary ## Run all tests but test-vm and test-e2e, with the race detector (as root)
 	@$(GO) run $(LAB)/parts cni/bridge cni/loopback cni/host-local cni/portmap
-	$(GO) list ./... | grep -v '/integration$$' \
+	$(GO) list ./... | grep -v -e '/integration$$' -e '/integration/vm/' \
 		| CGO_ENABLED=1 xargs $(GO) test -json -race -p 2 -timeout 10m | .cache/testsummary
+
+test-vm: build summary ## Run the tests of cgroup v2, AppArmor and SELinux in virtual machines (x86-64)
+	CGO_ENABLED=0 $(GO) test -json -count 1 -p 1 -timeout 30m $(VMFLAGS) ./integration/vm/... | .cache/testsummary
 
 test-e2e: build parts summary ## Run the end-to-end suite on a real control plane (as root)
 	$(GO) test -json -count 1 -timeout 25m $(E2EFLAGS) ./integration | .cache/testsummary
@@ -62,7 +66,7 @@ wasi-testsuite: build ## Run the public WASI test suite, a checkout in WASI_TEST
 critest: build parts ## Run the CRI validation suite with the handler wasm and print the counts (as root)
 	$(GO) test -count 1 -timeout 25m -v -run '^TestCritest$$' ./integration
 
-parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust
+parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust, a machine
 	$(GO) run $(LAB)/parts
 
 parts-containerd: ## Build containerd, its shim, ctr, runc and a pause program as well

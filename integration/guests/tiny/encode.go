@@ -12,6 +12,7 @@ import "encoding/binary"
 // Value types and opcodes, as far as the modules below use them.
 const (
 	typeI32 = 0x7f
+	typeI64 = 0x7e
 
 	opUnreachable = 0x00
 	opLoop        = 0x03
@@ -24,6 +25,7 @@ const (
 	opLocalTee    = 0x22
 	opI32Load     = 0x28
 	opI32Const    = 0x41
+	opI64Const    = 0x42
 	opI32Eq       = 0x46
 	opI32DivS     = 0x6d
 	opI32Shl      = 0x74
@@ -58,7 +60,11 @@ var (
 	fdWrite    = function{module: "wasi_snapshot_preview1", name: "fd_write", params: []byte{typeI32, typeI32, typeI32, typeI32}, results: []byte{typeI32}}
 	pollOneoff = function{module: "wasi_snapshot_preview1", name: "poll_oneoff", params: []byte{typeI32, typeI32, typeI32, typeI32}, results: []byte{typeI32}}
 	sockOpen   = function{module: "wasi_snapshot_preview1", name: "sock_open", params: []byte{typeI32, typeI32, typeI32}, results: []byte{typeI32}}
-	procExit   = function{module: "wasi_snapshot_preview1", name: "proc_exit", params: []byte{typeI32}}
+	pathOpen   = function{
+		module: "wasi_snapshot_preview1", name: "path_open",
+		params: []byte{typeI32, typeI32, typeI32, typeI32, typeI32, typeI64, typeI64, typeI32, typeI32}, results: []byte{typeI32},
+	}
+	procExit = function{module: "wasi_snapshot_preview1", name: "proc_exit", params: []byte{typeI32}}
 )
 
 // encode returns the module's binary form: one type per function, one page of
@@ -122,6 +128,9 @@ func iovec(address, length int) []byte {
 
 // constant is i32.const n.
 func constant(n int32) []byte { return join([]byte{opI32Const}, signed(int64(n))) }
+
+// constant64 is i64.const n.
+func constant64(n int64) []byte { return join([]byte{opI64Const}, signed(n)) }
 
 // call is call i.
 func call(i int) []byte { return join([]byte{opCall}, unsigned(i)) }

@@ -124,6 +124,20 @@ func Socket() []byte {
 	}.encode()
 }
 
+// Touch returns a command that opens a file for writing, makes it if it is not
+// there, and exits with the errno.
+func Touch(path string) []byte {
+	const root, create, write, opened = 3, 1, 1 << 6, 8
+	return module{
+		imports: []function{pathOpen, procExit},
+		start: &function{body: join(
+			constant(root), constant(0), constant(iovecs), constant(int32(len(path))), constant(create),
+			constant64(write), constant64(0), constant(0), constant(opened), call(0), call(1),
+		)},
+		data: []byte(path), dataAt: iovecs,
+	}.encode()
+}
+
 // NoStart returns a module without _start: a library.
 func NoStart() []byte { return module{}.encode() }
 

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +103,27 @@ func TestSmall(t *testing.T) {
 	}
 	if _, _, err := run(t, tiny.NoStart()); err != nil {
 		t.Errorf("a module without _start is valid: %v", err)
+	}
+}
+
+func TestTouch(t *testing.T) {
+	ctx := t.Context()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	wasi_snapshot_preview1.MustInstantiate(ctx, r)
+	dir := t.TempDir()
+	for file, want := range map[string]uint32{"made": 0, "nowhere/made": 44} { // 44: ENOENT
+		config := wazero.NewModuleConfig().WithName(file).WithFSConfig(wazero.NewFSConfig().WithDirMount(dir, "/"))
+		_, err := r.InstantiateWithConfig(ctx, tiny.Touch(file), config)
+		var code uint32 // no error is the exit with 0
+		if exit, ok := errors.AsType[*sys.ExitError](err); ok {
+			code, err = exit.ExitCode(), nil
+		}
+		if err != nil || code != want {
+			t.Errorf("%s: ended with %d, %v, want exit code %d", file, code, err, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "made")); err != nil {
+		t.Error(err)
 	}
 }

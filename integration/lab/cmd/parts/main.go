@@ -2,7 +2,7 @@
 
 // Command parts builds the programs of the laboratory and prints where they are.
 //
-//	go run ./integration/lab/cmd/parts             everything a laboratory needs, the guests in C and Rust, and modules from npm
+//	go run ./integration/lab/cmd/parts             everything a laboratory needs, the guests in C and Rust, modules from npm, a machine
 //	go run ./integration/lab/cmd/parts etcd crictl only these; containerd, containerd-shim-runc-v2,
 //	                                               ctr, runc and pause are built only when named
 //	go run ./integration/lab/cmd/parts -lint       the linter runner
@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		if _, err := lab.PrepareModule(ctx, out, parts.Yosys); err != nil {
+			return err
+		}
+		if _, err := b.Unpack(ctx, parts.Machine()); err != nil {
 			return err
 		}
 	}
