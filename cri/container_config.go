@@ -60,31 +60,41 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, err
 	}
+	profile, err := appArmorProfile("config.linux.security_context", security.GetApparmor(), security.GetApparmorProfile()) //nolint:staticcheck // likewise
+	if err != nil {
+		return runtime.Config{}, err
+	}
+	labels, err := selinuxLabels("config.linux.security_context", security.GetSelinuxOptions())
+	if err != nil {
+		return runtime.Config{}, err
+	}
 	return runtime.Config{
-		Name:           c.GetMetadata().GetName(),
-		Attempt:        c.GetMetadata().GetAttempt(),
-		ImageRef:       userImage(c.GetImage()),
-		Command:        c.GetCommand(),
-		Args:           c.GetArgs(),
-		Env:            env,
-		WorkingDir:     c.GetWorkingDir(),
-		Labels:         c.GetLabels(),
-		Annotations:    c.GetAnnotations(),
-		Mounts:         volumes,
-		Devices:        nodes,
-		CDIDevices:     named,
-		LogPath:        c.GetLogPath(),
-		Resources:      limits,
-		OOMScoreAdj:    int(c.GetLinux().GetResources().GetOomScoreAdj()),
-		User:           runsAs,
-		SeccompProfile: filter,
-		ReadOnlyRoot:   security.GetReadonlyRootfs(),
-		MaskedPaths:    security.GetMaskedPaths(),
-		ReadonlyPaths:  security.GetReadonlyPaths(),
-		Stdin:          c.GetStdin(),
-		StdinOnce:      c.GetStdinOnce(),
-		TTY:            c.GetTty(),
-		StopSignal:     signal,
+		Name:            c.GetMetadata().GetName(),
+		Attempt:         c.GetMetadata().GetAttempt(),
+		ImageRef:        userImage(c.GetImage()),
+		Command:         c.GetCommand(),
+		Args:            c.GetArgs(),
+		Env:             env,
+		WorkingDir:      c.GetWorkingDir(),
+		Labels:          c.GetLabels(),
+		Annotations:     c.GetAnnotations(),
+		Mounts:          volumes,
+		Devices:         nodes,
+		CDIDevices:      named,
+		LogPath:         c.GetLogPath(),
+		Resources:       limits,
+		OOMScoreAdj:     int(c.GetLinux().GetResources().GetOomScoreAdj()),
+		User:            runsAs,
+		SeccompProfile:  filter,
+		AppArmorProfile: profile,
+		SELinux:         labels,
+		ReadOnlyRoot:    security.GetReadonlyRootfs(),
+		MaskedPaths:     security.GetMaskedPaths(),
+		ReadonlyPaths:   security.GetReadonlyPaths(),
+		Stdin:           c.GetStdin(),
+		StdinOnce:       c.GetStdinOnce(),
+		TTY:             c.GetTty(),
+		StopSignal:      signal,
 	}, nil
 }
 

@@ -40,8 +40,8 @@ func mounts(asked []*runtimeapi.Mount) ([]runtime.Mount, error) {
 	return list, nil
 }
 
-// mount converts one mount. An SELinux relabel is the one wish that may be
-// dropped: it only widens who may read the source.
+// mount converts one mount. An SELinux relabel means nothing for a container
+// without a label of its own: it only widens who may read the source.
 func mount(field string, m *runtimeapi.Mount) (runtime.Mount, error) {
 	if err := requirePath(field+".container_path", m.GetContainerPath()); err != nil {
 		return runtime.Mount{}, err
@@ -66,6 +66,7 @@ func mount(field string, m *runtimeapi.Mount) (runtime.Mount, error) {
 		ReadOnly:          m.GetReadonly(),
 		RecursiveReadOnly: m.GetRecursiveReadOnly(),
 		Propagation:       propagation,
+		Relabel:           m.GetSelinuxRelabel(),
 		Options:           m.GetMountOptions(),
 		UIDs:              idMaps(m.GetUidMappings()),
 		GIDs:              idMaps(m.GetGidMappings()),

@@ -10,6 +10,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/runtime"
+	"github.com/wazelet/wazelet/runtime/lsm"
 )
 
 // Why the refusals below are what they are: every worker runs without
@@ -20,8 +21,6 @@ import (
 // away that stay.
 const (
 	whyNotPrivileged = "a Wasm container cannot be privileged: a guest makes no system calls, and has no devices but those it is given"
-	whyNoAppArmor    = "an AppArmor profile of the node cannot be put on a Wasm container; use RuntimeDefault"
-	whyNoSELinux     = "SELinux labels cannot be put on a Wasm container"
 )
 
 // validateSandboxSecurity refuses what a pod asks for and would not get. That it
@@ -77,26 +76,47 @@ func validateProfiles(field string, p profiles) error {
 	if _, err := seccompProfile(field, p.seccomp, p.seccompPath); err != nil {
 		return err
 	}
-	if err := validateProfile(field+".apparmor", p.apparmor, whyNoAppArmor); err != nil {
+	profile, err := appArmorProfile(field, p.apparmor, p.apparmorPath)
+	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(p.apparmorPath, localhost) {
-		return invalid(field+".apparmor_profile", "%s", whyNoAppArmor)
+	if profile != "" {
+		if err := lsm.RequireAppArmor(profile); err != nil {
+			return invalid(appArmorField(field, p.apparmor), "%s", err)
+		}
 	}
-	if s := p.selinux; s.GetUser() != "" || s.GetRole() != "" || s.GetType() != "" || s.GetLevel() != "" {
-		return invalid(field+".selinux_options", "%s", whyNoSELinux)
-	}
-	return nil
+	_, err = selinuxLabels(field, p.selinux)
+	return err
 }
 
-func validateProfile(field string, p *runtimeapi.SecurityProfile, why string) error {
+// selinuxLabels are the labels of what a pod or container asks for; none for one
+// that asks for nothing.
+func selinuxLabels(field string, o *runtimeapi.SELinuxOption) (lsm.Labels, error) {
+	asked := lsm.SELinux{User: o.GetUser(), Role: o.GetRole(), Type: o.GetType(), Level: o.GetLevel()}
+	if asked == (lsm.SELinux{}) {
+		return lsm.Labels{}, nil
+	}
+	for _, text := range []string{asked.User, asked.Role, asked.Type, asked.Level} {
+		if err := validateText(field+".selinux_options", text, maxName); err != nil {
+			return lsm.Labels{}, err
+		}
+	}
+	labels, err := asked.Labels()
+	if err != nil {
+		return lsm.Labels{}, invalid(field+".selinux_options", "%s", err)
+	}
+	return labels, nil
+}
+
+// validateProfile says whether it is a profile of the node that is asked for.
+func validateProfile(field string, p *runtimeapi.SecurityProfile) (ofNode bool, err error) {
 	switch p.GetProfileType() {
 	case runtimeapi.SecurityProfile_RuntimeDefault, runtimeapi.SecurityProfile_Unconfined:
-		return nil
+		return false, nil
 	case runtimeapi.SecurityProfile_Localhost:
-		return invalid(field, "%s", why)
+		return true, nil
 	default:
-		return invalid(field+".profile_type", "%d is not a profile type", p.GetProfileType())
+		return false, invalid(field+".profile_type", "%d is not a profile type", p.GetProfileType())
 	}
 }
 
@@ -113,10 +133,36 @@ func seccompProfile(field string, p *runtimeapi.SecurityProfile, deprecated stri
 		}
 		return path, requirePath(field+".seccomp_profile_path", path)
 	}
-	if p.GetProfileType() != runtimeapi.SecurityProfile_Localhost {
-		return "", validateProfile(field+".seccomp", p, "")
+	if ofNode, err := validateProfile(field+".seccomp", p); !ofNode {
+		return "", err
 	}
 	return p.GetLocalhostRef(), requirePath(field+".seccomp.localhost_ref", p.GetLocalhostRef())
+}
+
+// appArmorProfile is the name of the node's profile that is asked for, "" when
+// the worker's own walls are enough. The present field wins, and may have the
+// prefix of the deprecated one.
+func appArmorProfile(field string, p *runtimeapi.SecurityProfile, deprecated string) (string, error) {
+	if p == nil {
+		name, ok := strings.CutPrefix(deprecated, localhost)
+		if !ok {
+			return "", nil
+		}
+		return name, requireName(appArmorField(field, p), name)
+	}
+	if ofNode, err := validateProfile(field+".apparmor", p); !ofNode {
+		return "", err
+	}
+	name := strings.TrimPrefix(p.GetLocalhostRef(), localhost)
+	return name, requireName(appArmorField(field, p), name)
+}
+
+// appArmorField is the field that names a profile of the node.
+func appArmorField(field string, p *runtimeapi.SecurityProfile) string {
+	if p == nil {
+		return field + ".apparmor_profile"
+	}
+	return field + ".apparmor.localhost_ref"
 }
 
 // user converts whom a container runs as, by the rules of

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/sys/signal"
 
 	"github.com/wazelet/wazelet/cgroup"
+	"github.com/wazelet/wazelet/runtime/lsm"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 	"github.com/wazelet/wazelet/sandbox"
 )
@@ -47,15 +48,21 @@ type Config struct {
 	User User `json:"user,omitzero"`
 	// SeccompProfile is a profile of the node, an absolute path, on top of the
 	// filter that every worker has; "" for none.
-	SeccompProfile string   `json:"seccomp_profile,omitempty"`
-	ReadOnlyRoot   bool     `json:"read_only_root,omitempty"`
-	MaskedPaths    []string `json:"masked_paths,omitempty"`
-	ReadonlyPaths  []string `json:"readonly_paths,omitempty"`
-	Stdin          bool     `json:"stdin,omitempty"`
-	StdinOnce      bool     `json:"stdin_once,omitempty"`
-	TTY            bool     `json:"tty,omitempty"`
-	StopSignal     string   `json:"stop_signal,omitempty"`      // "" is the image's
-	MemoryGrowFail bool     `json:"memory_grow_fail,omitempty"` // growth past the limit fails in the guest instead of an OOM kill
+	SeccompProfile string `json:"seccomp_profile,omitempty"`
+	// AppArmorProfile is a profile that is loaded on the node, by its name; "" for
+	// none.
+	AppArmorProfile string `json:"apparmor_profile,omitempty"`
+	// SELinux is the container's labels; the zero value leaves it with the
+	// daemon's.
+	SELinux        lsm.Labels `json:"selinux,omitzero"`
+	ReadOnlyRoot   bool       `json:"read_only_root,omitempty"`
+	MaskedPaths    []string   `json:"masked_paths,omitempty"`
+	ReadonlyPaths  []string   `json:"readonly_paths,omitempty"`
+	Stdin          bool       `json:"stdin,omitempty"`
+	StdinOnce      bool       `json:"stdin_once,omitempty"`
+	TTY            bool       `json:"tty,omitempty"`
+	StopSignal     string     `json:"stop_signal,omitempty"`      // "" is the image's
+	MemoryGrowFail bool       `json:"memory_grow_fail,omitempty"` // growth past the limit fails in the guest instead of an OOM kill
 }
 
 // Mount brings a file or directory of the host, or of an image, into a
@@ -66,6 +73,8 @@ type Mount struct {
 	ReadOnly          bool        `json:"read_only,omitempty"`
 	RecursiveReadOnly bool        `json:"recursive_read_only,omitempty"`
 	Propagation       Propagation `json:"propagation,omitempty"`
+	// Relabel gives the source, and all below it, the container's SELinux label.
+	Relabel bool `json:"relabel,omitempty"`
 	// Options are attributes of the mount as mount(8) names them, such as
 	// "noexec".
 	Options []string `json:"options,omitempty"`

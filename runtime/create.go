@@ -18,6 +18,7 @@ import (
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/observe"
 	"github.com/wazelet/wazelet/record"
+	"github.com/wazelet/wazelet/runtime/lsm"
 	"github.com/wazelet/wazelet/runtime/worker/control"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -147,6 +148,9 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	defer files.close()
 	made.Push("state directory", func(context.Context) error { return os.RemoveAll(c.dir(n.ID)) })
 
+	if err := c.label(n, p); err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
+	}
 	if err := c.keepProfile(n); err != nil {
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
@@ -236,7 +240,10 @@ func (c *Controller) openFiles(n Container) (f files, err error) {
 	if f.calls, err = createCalls(c.callsFile(n.ID)); err != nil {
 		return f, err
 	}
-	if f.control, err = control.Listen(c.controlSocket(n.ID)); err != nil {
+	if err = lsm.WithSocketLabel(n.Config.SELinux.Process, func() (err error) {
+		f.control, err = control.Listen(c.controlSocket(n.ID))
+		return err
+	}); err != nil {
 		return f, err
 	}
 	switch n.Config.input() {

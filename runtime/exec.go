@@ -152,10 +152,11 @@ func (c *Controller) execOptions(e *entry, command Command, pipes *plumbing) (la
 	}
 	o := launch.ExecOptions{
 		WorkerPath: c.workerPath, Container: e.process, Cgroup: e.group.Add, OOMScoreAdj: execOOMScore, TTY: command.TTY,
-		UserNS: userNS(sb),
+		UserNS: userNS(sb), ProcessLabel: n.Config.SELinux.Process,
 		Spec: spec.Exec{
 			ID: n.ID, Args: command.Args, Env: n.environment(sb.Hostname, command.TTY), Cwd: n.workingDir(),
 			UID: n.UID, GID: n.GID, Groups: n.Groups, MemoryMaxPages: n.memoryMaxPages(),
+			AppArmor: n.Config.AppArmorProfile,
 		},
 	}
 	if o.Spec.NoDialing, err = noDialing(sb.Annotations); err != nil {

@@ -60,6 +60,9 @@ func workerSpec(p parts) (spec.Container, error) {
 		OOMScoreAdj:            c.Config.OOMScoreAdj,
 		TerminationMessagePath: c.Config.Annotations[terminationAnnotation],
 		MemoryMaxPages:         c.memoryMaxPages(),
+		AppArmor:               c.Config.AppArmorProfile,
+		ProcessLabel:           c.Config.SELinux.Process,
+		MountLabel:             c.Config.SELinux.Mount,
 	}
 	if img.Kind == imageservice.KindModule {
 		s.Module = &spec.ModuleFile{Name: img.Module.Name}

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -26,6 +27,22 @@ import (
 // It is called once, with the descriptors of package spec in place. newClient makes
 // the guest's HTTP client if the container asks for one; see Main.
 func Container(ctx context.Context, newClient httpcall.NewClient) int {
+	return container(ctx, newClient, setup)
+}
+
+// Entered is Container for a process that a container's worker has become by
+// executing itself anew with the container's label (confine.Become).
+func Entered(ctx context.Context, newClient httpcall.NewClient) int {
+	// Where this program was found must not stay in reach.
+	if err := unix.Chdir("/"); err != nil {
+		return exitSetup
+	}
+	return container(ctx, newClient, setupEntered)
+}
+
+type setupFunc func(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient) (*guest, error)
+
+func container(ctx context.Context, newClient httpcall.NewClient, setup setupFunc) int {
 	if err := closeOthers(spec.CallsFD + 1); err != nil {
 		return exitSetup
 	}
@@ -68,6 +85,12 @@ func setup(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient
 	if err != nil {
 		return nil, err
 	}
+	if c.ProcessLabel != "" {
+		if err := leave(conn); err != nil {
+			return nil, err
+		}
+		return nil, confine.Become(&c, module, sources, []string{os.Args[0], ModeEntered})
+	}
 	g, err := newGuest(&c)
 	if err != nil {
 		return nil, err
@@ -76,22 +99,71 @@ func setup(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient
 	if err != nil {
 		return nil, err
 	}
-	p, err := resolve(command{module: c.Module, args: c.Args, env: c.Env, cwd: c.Cwd})
+	return g, g.load(ctx, conn, loader, newClient)
+}
+
+// ModeEntered is the word on the command line by which the program runs [Entered].
+const ModeEntered = "entered"
+
+// leave puts the set-up socket where this program expects it when it is executed.
+func leave(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("set-up socket: %w", err)
+	}
+	if control := raw.Control(func(fd uintptr) { err = unix.Dup3(int(fd), spec.SetupFD, 0) }); control != nil {
+		err = control
+	}
+	if err != nil {
+		return fmt.Errorf("set-up socket: %w", err)
+	}
+	return nil
+}
+
+// setupEntered goes on with the dialog where the root is built and entered.
+func setupEntered(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient) (*guest, error) {
+	if err := wire.Send(conn, spec.Entered{}); err != nil {
+		return nil, err
+	}
+	var c spec.Container
+	procfs, err := receive(conn, &c, true)
 	if err != nil {
 		return nil, err
+	}
+	defer procfs.Close()
+	g, err := newGuest(&c)
+	if err != nil {
+		return nil, err
+	}
+	loader, err := confine.Entered(&c, procfs)
+	if err != nil {
+		return nil, err
+	}
+	return g, g.load(ctx, conn, loader, newClient)
+}
+
+// load loads the program and gives up the last rights.
+func (g *guest) load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, newClient httpcall.NewClient) error {
+	c := g.container
+	p, err := resolve(command{module: c.Module, args: c.Args, env: c.Env, cwd: c.Cwd})
+	if err != nil {
+		return err
 	}
 	loaded, err := load(ctx, conn, loader, p, c.MemoryMaxPages)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	outbound, err := newOutbound(c.Outbound, c.Env, newClient, g.errors)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.prepare(ctx, loaded, outbound); err != nil {
-		return nil, err
+		return err
 	}
-	return g, seal(g.collector, c.NoDialing, c.Seccomp)
+	if err := seal(g.collector, c.NoDialing, c.AppArmor, c.Seccomp); err != nil {
+		return err
+	}
+	return g.requireControl()
 }
 
 // receiveSources reads the n mounts that follow a container in a user namespace.
@@ -181,6 +253,24 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module, outbound *ht
 	}
 	g.instance, err = module.Prepare(ctx, options, outbound)
 	return err
+}
+
+// requireControl finds out whether the daemon will be heard: a profile of the node
+// may forbid it.
+func (g *guest) requireControl() error {
+	if g.container.AppArmor == "" {
+		return nil
+	}
+	conn, err := g.control.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	unheard := conn.Control(func(fd uintptr) { _, _, err = unix.Accept4(int(fd), unix.SOCK_CLOEXEC) })
+	if unheard != nil || errors.Is(err, unix.EAGAIN) { // nobody is there yet
+		return unheard
+	}
+	return spec.Failf(spec.FailedPrecondition,
+		"AppArmor profile %s: forbids the sockets by which the container is started and stopped, allow them with \"network unix,\": %w", g.container.AppArmor, err)
 }
 
 // serveControl answers the daemon. Its only errors are of the kernel's making;

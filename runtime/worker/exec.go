@@ -109,7 +109,7 @@ func setupExec(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewCl
 	if instance, err = module.Prepare(ctx, options, outbound); err != nil {
 		return nil, nil, err
 	}
-	return instance, interrupts, seal(collector, e.NoDialing, e.Seccomp)
+	return instance, interrupts, seal(collector, e.NoDialing, e.AppArmor, e.Seccomp)
 }
 
 // onTerminal says whether the command has a terminal, which alone interrupts.

@@ -42,9 +42,14 @@ func loadAnswer(ctx context.Context, conn *net.UnixConn, loader *confine.Loader,
 }
 
 // seal gives up the last rights, which only loading needed, and those that the
-// pod's own filter takes.
-func seal(collector *engine.Collector, noDialing bool, own *spec.Seccomp) error {
+// pod's own profile and filter take.
+func seal(collector *engine.Collector, noDialing bool, profile string, own *spec.Seccomp) error {
 	collector.Tidy()
+	if profile != "" {
+		if err := confine.ChangeProfile(profile); err != nil {
+			return err
+		}
+	}
 	if noDialing {
 		if err := confine.ForbidDialing(); err != nil {
 			return err

@@ -22,6 +22,9 @@ func Main(args []string, version string, newClient httpcall.NewClient) int {
 		case "container":
 			goruntime.GOMAXPROCS(processors)
 			return Container(context.Background(), newClient)
+		case ModeEntered:
+			goruntime.GOMAXPROCS(processors)
+			return Entered(context.Background(), newClient)
 		case "exec":
 			goruntime.GOMAXPROCS(processors)
 			return Exec(context.Background(), newClient)

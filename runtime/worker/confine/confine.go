@@ -34,32 +34,11 @@ import (
 //
 // The returned Loader is the one way left to read the module's compiled code.
 func Container(c *spec.Container, module *os.File, passed []*os.File) (*Loader, error) {
-	if err := setOOMScore(c.OOMScoreAdj); err != nil {
-		return nil, err
-	}
-	if c.Hostname != "" {
-		if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
-			return nil, spec.Failf(spec.Internal, "hostname %s: %w", c.Hostname, err)
-		}
-	}
-	if err := setSysctls(c.Sysctls); err != nil {
-		return nil, err
-	}
-	if err := setName(c.Args); err != nil {
-		return nil, err
-	}
-	sources := &sources{c.UserNS, passed}
-	processes, err := sources.processes(c.Rootless)
+	processes, err := enter(c, module, passed)
 	if err != nil {
 		return nil, err
 	}
 	defer processes.Close()
-	if err := enterContainerRoot(c, module, sources, processes); err != nil {
-		return nil, err
-	}
-	if err := protectProc(processes); err != nil {
-		return nil, err
-	}
 	loader, err := newLoader(processes)
 	if err != nil {
 		return nil, err
@@ -70,11 +49,48 @@ func Container(c *spec.Container, module *os.File, passed []*os.File) (*Loader, 
 	return loader, nil
 }
 
+// enter builds c's root and enters it. The procfs is the caller's to close.
+func enter(c *spec.Container, module *os.File, passed []*os.File) (_ processes, err error) {
+	if err := setOOMScore(c.OOMScoreAdj); err != nil {
+		return processes{}, err
+	}
+	if c.Hostname != "" {
+		if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
+			return processes{}, spec.Failf(spec.Internal, "hostname %s: %w", c.Hostname, err)
+		}
+	}
+	if err := setSysctls(c.Sysctls); err != nil {
+		return processes{}, err
+	}
+	if err := setName(c.Args); err != nil {
+		return processes{}, err
+	}
+	sources := &sources{c.UserNS, passed, c.MountLabel}
+	p, err := sources.processes(c.Rootless)
+	if err != nil {
+		return processes{}, err
+	}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if err := enterContainerRoot(c, module, sources, p); err != nil {
+		return processes{}, err
+	}
+	return p, protectProc(p)
+}
+
 // Exec shuts in a process that was born in a container's namespaces, for a
 // command: the container's root stands around it already, and is as confined for
 // it as for the guest. It takes the user of e. In a pod's user namespace, which
 // is another one than the container's root belongs to, procfs is handed in.
 func Exec(e *spec.Exec, procfs *os.File) (*Loader, error) {
+	return inside(procfs, identity{uid: e.UID, gid: e.GID, groups: e.Groups})
+}
+
+// inside shuts in a process that stands in a container's root.
+func inside(procfs *os.File, id identity) (*Loader, error) {
 	processes, err := execProcesses(procfs)
 	if err != nil {
 		return nil, err
@@ -84,7 +100,7 @@ func Exec(e *spec.Exec, procfs *os.File) (*Loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := dropPrivileges(identity{uid: e.UID, gid: e.GID, groups: e.Groups}); err != nil {
+	if err := dropPrivileges(id); err != nil {
 		return nil, err
 	}
 	return loader, nil

@@ -114,6 +114,7 @@ func TestUselessCallsFail(t *testing.T) {
 		"bind socket":           unix.EACCES,
 		"executable after seal": unix.EPERM,
 		"mprotect after seal":   unix.EPERM,
+		"profile after seal":    unix.ENOSYS,
 	} {
 		t.Run(attempt, func(t *testing.T) {
 			out, state := jail(t, roomy(), attempt)
@@ -126,7 +127,7 @@ func TestUselessCallsFail(t *testing.T) {
 
 func TestHonestCallsGoOnWorking(t *testing.T) {
 	for _, attempt := range []string{
-		"executable before seal", "tcp", "tcp6", "unix", "rename across directories", "new threads", "signal itself", "collect",
+		"executable before seal", "tcp", "tcp6", "unix", "rename across directories", "new threads", "signal itself", "collect", "profile",
 	} {
 		t.Run(attempt, func(t *testing.T) {
 			if out, state := jail(t, roomy(), attempt); out != "it worked" || state.ExitCode() != 0 {

@@ -13,7 +13,7 @@ import (
 
 // prepareDevice returns a detached mount of a device node. Who may open it is
 // said by the node's own owner and mode on the host.
-func prepareDevice(m spec.Mount) (detached, error) {
+func prepareDevice(m spec.Mount, label string) (detached, error) {
 	var st unix.Stat_t
 	err := unix.Stat(m.Source, &st)
 	if absent(err) {
@@ -29,7 +29,7 @@ func prepareDevice(m spec.Mount) (detached, error) {
 	if m.Access == "rw" {
 		d, err = cloneBind(m.Source)
 	} else {
-		d, err = makeNode(st, m.Access)
+		d, err = makeNode(st, m.Access, label)
 	}
 	if errors.Is(err, unix.EPERM) {
 		return detached{}, spec.Failf(spec.FailedPrecondition, "device %s: access %q cannot be given in a user namespace", m.Source, m.Access)
@@ -49,9 +49,9 @@ func prepareDevice(m spec.Mount) (detached, error) {
 // not be done, and returns a mount of it: a read-only mount does not keep anybody
 // from writing to a device. The owner cannot change the mode, since no filter of
 // this process lets it.
-func makeNode(st unix.Stat_t, access string) (detached, error) {
+func makeNode(st unix.Stat_t, access, label string) (detached, error) {
 	modes := map[string]uint32{"r": 0o444, "w": 0o222}
-	fs, err := newMount(spec.MountTmpfs, "device", parseOptions([]string{"mode=700", "size=4k", "nosuid", "noexec"}))
+	fs, err := newMount(spec.MountTmpfs, "device", parseOptions([]string{"mode=700", "size=4k", "nosuid", "noexec"}).labelled(label))
 	if err != nil {
 		return detached{}, err
 	}

@@ -61,6 +61,11 @@ func newMount(fsType, source string, o options) (detached, error) {
 			return detached{}, spec.Failf(spec.Invalid, "%w", fsError(fsfd, fsType+" option "+s, err))
 		}
 	}
+	if o.label != "" {
+		if err := unix.FsconfigSetString(fsfd, "context", o.label); err != nil {
+			return detached{}, spec.Failf(spec.FailedPrecondition, "%w", fsError(fsfd, fsType+" with the SELinux label "+o.label, err))
+		}
+	}
 	if err := unix.FsconfigCreate(fsfd); err != nil {
 		return detached{}, fsError(fsfd, fsType, err)
 	}
@@ -138,9 +143,9 @@ func prepareMount(m spec.Mount, s *sources) (detached, error) {
 	case spec.MountImage:
 		return prepareImage(m, o, s)
 	case spec.MountDevice:
-		return prepareDevice(m)
+		return prepareDevice(m, s.label)
 	default:
-		return newMount(m.Type, m.Source, o)
+		return newMount(m.Type, m.Source, o.labelled(s.label))
 	}
 }
 

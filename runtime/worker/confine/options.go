@@ -53,6 +53,13 @@ type options struct {
 	attrs  uint64
 	atime  bool     // one of the attributes of access times is asked for
 	data   []string // for the file system: key or key=value
+	label  string   // of all files of a new file system (SELinux)
+}
+
+// labelled adds the label of all its files to what a new file system is told.
+func (o options) labelled(label string) options {
+	o.label = label
+	return o
 }
 
 func parseOptions(list []string) options {

@@ -169,8 +169,11 @@ func pivot(root tree) error {
 
 // mountLegacy makes one mount as mount(8) would, from the list that
 // containerd's snapshotters give.
-func mountLegacy(m spec.Mount, target string) error {
+func mountLegacy(m spec.Mount, target, label string) error {
 	o := parseOptions(m.Options)
+	if label != "" && o.legacy&unix.MS_BIND == 0 {
+		o.data = append(o.data, `context="`+label+`"`) // it may have commas
+	}
 	if m.ReadOnly {
 		o.legacy |= unix.MS_RDONLY
 	}

@@ -32,6 +32,7 @@ func Seal(own *spec.Seccomp) error {
 		{nr: unix.SYS_MMAP, checks: noExec, otherwise: denied},
 		{nr: unix.SYS_MPROTECT, checks: noExec, otherwise: denied},
 		{nr: unix.SYS_PKEY_MPROTECT, checks: noExec, otherwise: denied},
+		{nr: unix.SYS_LSM_SET_SELF_ATTR, otherwise: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 	}
 	if own == nil {
 		last = append(last, rule{nr: unix.SYS_SECCOMP, otherwise: kill})
@@ -152,15 +153,24 @@ func (c check) assemble(otherwise uint32) []bpf.Instruction {
 
 // install puts the program in force on all threads at once.
 func install(program []bpf.Instruction) error {
+	filters, err := sockFilters(program)
+	if err != nil {
+		return err
+	}
+	return enforce(filters, unix.SECCOMP_FILTER_FLAG_TSYNC)
+}
+
+// sockFilters is a program in the kernel's terms.
+func sockFilters(program []bpf.Instruction) ([]unix.SockFilter, error) {
 	raw, err := bpf.Assemble(program)
 	if err != nil {
-		return fmt.Errorf("seccomp: %w", err)
+		return nil, fmt.Errorf("seccomp: %w", err)
 	}
 	filters := make([]unix.SockFilter, len(raw))
 	for i, ins := range raw {
 		filters[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
-	return enforce(filters, unix.SECCOMP_FILTER_FLAG_TSYNC)
+	return filters, nil
 }
 
 func enforce(filters []unix.SockFilter, flags uintptr) error {

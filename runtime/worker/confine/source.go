@@ -18,6 +18,7 @@ import (
 type sources struct {
 	userns bool
 	passed []*os.File
+	label  string // of new file systems (SELinux), "" for what the kernel says
 }
 
 // next takes the next of the detached mounts that were handed in.
@@ -89,7 +90,7 @@ func (s *sources) tree(mounts []spec.Mount) (int, error) {
 		return 1, s.attach()
 	}
 	for i, m := range mounts {
-		if err := mountLegacy(m, staging); err != nil {
+		if err := mountLegacy(m, staging, s.label); err != nil {
 			return i, fmt.Errorf("%s: %w", m.Type, err)
 		}
 	}

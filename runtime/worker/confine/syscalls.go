@@ -98,9 +98,11 @@ func checkedCalls(pid uint32) []rule {
 		{unix.SYS_SECCOMP, []check{
 			{arg: 0, mask: all, value: unix.SECCOMP_SET_MODE_FILTER},
 			{arg: 1, mask: all, values: []uint32{
-				unix.SECCOMP_FILTER_FLAG_TSYNC, unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG,
+				0, unix.SECCOMP_FILTER_FLAG_TSYNC, unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG,
 			}},
 		}, kill},
+		// Another AppArmor profile, until Seal.
+		{unix.SYS_LSM_SET_SELF_ATTR, []check{{arg: 0, mask: all, value: attrCurrent, whole: true}}, unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 		// Its own limits, to read.
 		{unix.SYS_PRLIMIT64, []check{
 			{arg: 0, mask: all, value: 0},

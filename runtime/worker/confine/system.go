@@ -51,7 +51,7 @@ func systemMounts(c *spec.Container) ([]prepared, error) {
 		return nil
 	}
 	tmpfs := func(name string, opts ...string) error {
-		d, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions(append(opts, "nosuid", "noexec")))
+		d, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions(append(opts, "nosuid", "noexec")).labelled(c.MountLabel))
 		if err == nil && name == "/proc" {
 			if err = writeSelf(d, c); err != nil {
 				d.Close()

@@ -21,12 +21,13 @@ import (
 // ExecOptions say how to start a command in a container. All files stay the
 // caller's.
 type ExecOptions struct {
-	WorkerPath  string   // the wazelet-worker binary; see also HTTPWorker
-	Container   *Process // the container's worker, whose namespaces the command is born in
-	Cgroup      func(pid int) error
-	Spec        spec.Exec
-	UserNS      *UserNS // the container's, nil for the daemon's own
-	OOMScoreAdj int     // -1000 to 1000; lowering it may need a privilege the daemon lacks, and is then left undone
+	WorkerPath   string   // the wazelet-worker binary; see also HTTPWorker
+	Container    *Process // the container's worker, whose namespaces the command is born in
+	Cgroup       func(pid int) error
+	Spec         spec.Exec
+	UserNS       *UserNS // the container's, nil for the daemon's own
+	ProcessLabel string  // the container's SELinux label, "" for the daemon's own
+	OOMScoreAdj  int     // -1000 to 1000; lowering it may need a privilege the daemon lacks, and is then left undone
 	// Stdin, Stdout and Stderr are the command's; nil is /dev/null. With TTY they
 	// are the same terminal, which becomes its controlling one.
 	Stdin, Stdout, Stderr *os.File
@@ -77,7 +78,12 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 	}
 	p, conn, stop, err := start(ctx, child{
 		path: "./" + filepath.Base(program(o.WorkerPath, o.Spec.Outbound)), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true,
-		enter: func() error { return enterContainer(container, binary) },
+		enter: func() error {
+			if err := labelNext(o.ProcessLabel); err != nil {
+				return err
+			}
+			return enterContainer(container, binary)
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -97,6 +103,18 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 		}
 	}
 	return &Command{Process: p, leash: conn}, o.dialog(ctx, conn, p.Pid, compile, builtin)
+}
+
+// labelNext has what the calling thread's next child executes run with an SELinux
+// label (proc_pid_attr(5)).
+func labelNext(label string) error {
+	if label == "" {
+		return nil
+	}
+	if err := os.WriteFile("/proc/thread-self/attr/exec", []byte(label), 0); err != nil {
+		return fmt.Errorf("SELinux label %s: %w: %w", label, err, errdefs.ErrFailedPrecondition)
+	}
+	return nil
 }
 
 // enterContainer brings the calling thread into the namespaces of a container's

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/observe"
@@ -91,7 +92,7 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 	defer stop()
 	defer func() {
 		if err != nil {
-			err = errors.Join(p.explain(ctx, err), p.end(ctx))
+			err = errors.Join(o.unheard(p.explain(ctx, err)), p.end(ctx))
 		}
 	}()
 	if o.Cgroup != nil {
@@ -101,7 +102,20 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 	if err != nil {
 		return nil, fmt.Errorf("worker's cgroup: %w", err)
 	}
-	return p, o.dialog(ctx, conn, p.Pid, compile)
+	if err = o.dialog(ctx, conn, p.Pid, compile); err == nil && o.Spec.AppArmor != "" {
+		err = p.requireSignals(o.Spec.AppArmor)
+	}
+	return p, err
+}
+
+// unheard adds to the failure of a worker that could not even report it what its
+// AppArmor profile may have to do with it.
+func (o *Options) unheard(err error) error {
+	if o.Spec.AppArmor == "" || !errdefs.IsInternal(err) {
+		return err
+	}
+	return fmt.Errorf("AppArmor profile %s: forbids what every worker needs, the sockets by which the container is started and stopped, "+
+		"if it does not allow them with \"network unix,\" (%v): %w", o.Spec.AppArmor, err, errdefs.ErrFailedPrecondition)
 }
 
 // dialog leads the worker from its spec to Ready.
@@ -119,6 +133,11 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, pid int, compi
 		}
 		if o.UserNS != nil {
 			if err = o.sendSources(conn, pid); err != nil {
+				return err
+			}
+		}
+		if o.Spec.ProcessLabel != "" {
+			if err = o.meetAgain(conn, pid); err != nil {
 				return err
 			}
 		}
@@ -141,6 +160,20 @@ func (o *Options) dialog(ctx context.Context, conn *net.UnixConn, pid int, compi
 	return observe.Do(ctx, observe.StepLoad, func(context.Context) error {
 		return answer(conn, dir, spec.Compiled{Digest: digest}, o.Spec.Rootless)
 	})
+}
+
+// meetAgain tells a worker that has executed itself with the container's label
+// what it is.
+func (o *Options) meetAgain(conn *net.UnixConn, pid int) error {
+	if _, err := wire.Receive(conn, &spec.Entered{}); err != nil {
+		return err
+	}
+	procfs, err := openProcfs(pid)
+	if err != nil {
+		return err
+	}
+	defer procfs.Close()
+	return wire.Send(conn, o.Spec, procfs)
 }
 
 // receiveResolved reads which program the worker wants. The file is nil for one

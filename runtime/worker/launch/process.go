@@ -78,6 +78,19 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
+// requireSignals finds out whether the process can be ended, which an AppArmor
+// profile may forbid.
+func (p *Process) requireSignals(profile string) error {
+	const none = 0 // is asked for like any signal and does nothing (kill(2))
+	err := p.Signal(none)
+	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	p.watch() // it must be reaped when its cgroup is killed
+	return fmt.Errorf("AppArmor profile %s: forbids the signals by which the container is stopped, allow them with \"signal (receive) peer=unconfined,\": %w",
+		profile, errdefs.ErrFailedPrecondition)
+}
+
 // handle returns a pidfd of the process for the caller's own, who closes it.
 func (p *Process) handle() (int, error) {
 	p.mu.Lock()

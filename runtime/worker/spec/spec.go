@@ -11,7 +11,10 @@
 //
 //	daemon → worker   Container  (+ the module's file for an artifact)
 //	daemon → worker   Sources    (+ mounts; in a pod's user namespace, and as often as needed)
-//	                             the worker builds the root, pivots, confines itself
+//	                             the worker builds the root and pivots
+//	worker → daemon   Entered    (with an SELinux label of the container's own)
+//	daemon → worker   Container  (+ procfs; then too)
+//	                             the worker confines itself
 //	worker → daemon   Resolved   (+ the module's file)
 //	daemon → worker   Compiled   (+ the directory with the compiled code)
 //	                             the worker loads the module
@@ -65,6 +68,16 @@ type Container struct {
 	// Seccomp is a filter on top of the worker's own, in force once the module
 	// is loaded; nil for none.
 	Seccomp *Seccomp
+
+	// AppArmor is the profile of the node that the process has once the module is
+	// loaded, "" for the daemon's own.
+	AppArmor string
+
+	// ProcessLabel is the SELinux label the process runs with, "" for the daemon's
+	// own. A process gets it by executing a program, so the worker executes itself
+	// anew when the root is built, and is told all again ([Entered]). MountLabel is
+	// the label of the files of the root and of new file systems.
+	ProcessLabel, MountLabel string
 
 	// Root is the root file system as the snapshotter gives it, mounted in
 	// order on one another. Empty means an empty tmpfs.
@@ -159,6 +172,11 @@ func (c *Container) Sources() int {
 // Sources brings some of a container's detached mounts; see [Container.Sources].
 type Sources struct{}
 
+// Entered says that the worker has built its root, stands in it and has executed
+// itself with the container's label. The daemon answers with the [Container] once
+// more, and a procfs.
+type Entered struct{}
+
 // Input is the kind of a container's stdin.
 type Input string
 
@@ -187,11 +205,12 @@ type Exec struct {
 	// of ids; a procfs comes with this message then.
 	UserNS bool
 
-	// NoDialing, Outbound, MemoryMaxPages and Seccomp are the container's.
+	// NoDialing, Outbound, MemoryMaxPages, Seccomp and AppArmor are the container's.
 	NoDialing      bool
 	Outbound       *Outbound
 	MemoryMaxPages uint32
 	Seccomp        *Seccomp
+	AppArmor       string
 }
 
 // SignalsName is the name in LISTEN_FDNAMES under which a program of the daemon's

@@ -115,7 +115,18 @@ var attempts = map[string]func() error{
 	"new pid space": raw(unix.SYS_CLONE, unix.CLONE_THREAD|unix.CLONE_VM|unix.CLONE_SIGHAND|unix.CLONE_NEWUSER),
 	"reboot":        raw(unix.SYS_REBOOT),
 	"sethostname":   raw(unix.SYS_SETHOSTNAME, str("x"), 1),
-	"seccomp":       raw(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, 0),
+	"profile after seal": func() error {
+		return errors.Join(confine.Seal(nil), raw(unix.SYS_LSM_SET_SELF_ATTR, 100)())
+	},
+	// On a machine without that profile: nothing has changed, and filters for all
+	// threads are possible as before.
+	"profile": func() error {
+		if err := confine.ChangeProfile("wazelet-nowhere"); err == nil || !strings.Contains(err.Error(), "AppArmor profile wazelet-nowhere: ") {
+			return fmt.Errorf("profile: %v", err)
+		}
+		return confine.Seal(nil)
+	},
+	"seccomp": raw(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, 0),
 
 	// What answers with an error.
 	"kill all":        func() error { return unix.Kill(-1, unix.SIGKILL) },
