@@ -13,13 +13,15 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/wazelet/wazelet/runtime/engine/bytecode"
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // Compile compiles a module into dir, an empty directory: wazero's cache
-// entry, the machine code by itself, a copy of the module, and its Info. A module
+// entry, the machine code by itself, the module's skeleton, the image of its memory,
+// and its Info. A module
 // that is none, or that asks for what this host does not have, is refused with a
 // *spec.Failure of class Invalid whose text is for the module's author; its Info is
 // there all the same, if it could be read that far. Whether there is something to
@@ -53,13 +55,37 @@ func compileModule(ctx context.Context, wasm []byte, o *outline, info Info, dir 
 	if err := cache.Close(ctx); err != nil {
 		return info, err
 	}
-	if info.Entry, err = findEntry(dir); err != nil {
-		return info, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, moduleFile), wasm, 0o444); err != nil {
+	if info.Entry, err = writeSkeleton(ctx, wasm, o, dir); err != nil {
 		return info, err
 	}
 	return info, WriteInfo(dir, info)
+}
+
+// writeSkeleton writes what is kept of the module beside its machine code, which
+// compileInto has made, and returns the entry under which wazero finds that.
+func writeSkeleton(ctx context.Context, wasm []byte, o *outline, dir string) (string, error) {
+	entry, err := findEntry(dir)
+	if err != nil {
+		return "", err
+	}
+	sections, err := bytecode.Sections(wasm)
+	if err != nil {
+		return "", err
+	}
+	found, ok := pieces(sections, o)
+	if ok {
+		if err := writeImage(dir, found); err != nil {
+			return "", err
+		}
+	}
+	bones, err := skeleton(wasm, ok)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, moduleFile), bones, 0o444); err != nil {
+		return "", err
+	}
+	return substitute(ctx, bones, dir, entry)
 }
 
 // findEntry returns the one file that wazero's cache has put below dir.

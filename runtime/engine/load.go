@@ -22,6 +22,7 @@ type Module struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	entry    entry
+	image    *image // what its memory begins with, nil for its own data
 }
 
 // Load loads a module from the directory that Compile made. It never compiles:
@@ -75,14 +76,19 @@ func Load(ctx context.Context, dir string, maxPages uint32, export string) (*Mod
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
-	return &Module{runtime: rt, compiled: compiled, entry: entry}, nil
+	begin, err := openImage(dir)
+	if err != nil {
+		rt.Close(ctx)
+		return nil, corrupt(err)
+	}
+	return &Module{runtime: rt, compiled: compiled, entry: entry, image: begin}, nil
 }
 
 func corrupt(err error) error {
 	return spec.Failf(spec.CorruptCache, "compiled code: %w", err)
 }
 
-// mapModule maps the module's bytes. They come from the same directory as the
+// mapModule maps the bytes of the module's skeleton. They come from the same directory as the
 // compiled code, which only the compiler writes: a module file that could
 // change while it is being decoded would not fit its code. wazero keeps
 // pointing into them, for data segments, so the mapping stays; its pages are

@@ -14,11 +14,16 @@ import (
 type mappedMemory struct {
 	reserved  []byte // the whole reservation; nil when there was no room
 	committed uint64 // bytes from its start that can be used
+	image     *image // what it begins with; nil for zeros
 }
 
-// allocateMemory reserves max bytes. wazero has no way to refuse here; the
-// first Reallocate does.
-func allocateMemory(_, max uint64) experimental.LinearMemory {
+// allocate reserves max bytes for an instance's memory. wazero has no way to refuse
+// here; the first Reallocate does.
+func (m *Module) allocate(_, max uint64) experimental.LinearMemory {
+	return allocateMemory(max, m.image)
+}
+
+func allocateMemory(max uint64, begin *image) experimental.LinearMemory {
 	if max == 0 {
 		return &mappedMemory{}
 	}
@@ -26,7 +31,7 @@ func allocateMemory(_, max uint64) experimental.LinearMemory {
 	if err != nil {
 		return &mappedMemory{}
 	}
-	return &mappedMemory{reserved: reserved}
+	return &mappedMemory{reserved: reserved, image: begin}
 }
 
 // Reallocate makes size bytes usable and returns them; nil when there is no
@@ -38,6 +43,11 @@ func (m *mappedMemory) Reallocate(size uint64) []byte {
 	if size > m.committed {
 		if err := unix.Mprotect(m.reserved[m.committed:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
 			return nil
+		}
+		if m.committed == 0 && m.image != nil {
+			if err := m.image.layOver(m.reserved[:size]); err != nil {
+				return nil
+			}
 		}
 		m.committed = size
 	}

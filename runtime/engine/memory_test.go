@@ -18,7 +18,7 @@ import (
 )
 
 func TestGuestMemory(t *testing.T) {
-	m := allocateMemory(0, 1<<30).(*mappedMemory)
+	m := allocateMemory(1<<30, nil).(*mappedMemory)
 	first := m.Reallocate(1 << 16)
 	first[1<<16-1] = 42
 	second := m.Reallocate(1 << 20)
@@ -34,7 +34,7 @@ func TestGuestMemory(t *testing.T) {
 		t.Error("usable after it was freed")
 	}
 	m.Free()
-	if none := allocateMemory(0, 0).Reallocate(0); len(none) != 0 {
+	if none := allocateMemory(0, nil).Reallocate(0); len(none) != 0 {
 		t.Error("a memory of no size has one")
 	}
 }

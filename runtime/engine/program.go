@@ -84,7 +84,7 @@ func (g *Guest) arrive() {
 // allocate keeps account of the guest's memories: wazero does not free those of
 // an instance whose start function fails.
 func (g *Guest) allocate(size, max uint64) experimental.LinearMemory {
-	m := allocateMemory(size, max)
+	m := g.program.module.allocate(size, max)
 	g.memories = append(g.memories, m)
 	return m
 }

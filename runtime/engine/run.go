@@ -61,7 +61,7 @@ func link(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule, 
 // guest that faults ends with a *Trap as the error; any other error means that
 // it could not be started.
 func (i *Instance) Run(ctx context.Context) (code uint32, err error) {
-	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocateMemory))
+	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(i.module.allocate))
 	return i.module.run(ctx)
 }
 

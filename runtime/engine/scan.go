@@ -18,6 +18,7 @@ type outline struct {
 	extensions []use    // what it uses beyond what the engine takes; each extension once
 	exceptions bool     // it uses exception handling, which package lower takes out
 	declared   []string // extensions its compiler was allowed to use, used or not
+	keepsData  bool     // its code looks at data segments after the start
 	names      []byte   // the name section, not looked into
 
 	tableEntries uint64 // that its tables begin with
@@ -230,6 +231,7 @@ func (o *outline) code(code []byte) error {
 		for body.More() {
 			if body.Instruction(&in); body.Err() == nil {
 				o.extension(in.Op.Extension(), function)
+				o.keepsData = o.keepsData || in.Op == bytecode.MemoryInit || in.Op == bytecode.DataDrop
 			}
 		}
 		if err := body.Err(); err != nil {

@@ -56,6 +56,9 @@ const (
 	prefixSIMD    = 0xfd
 	prefixThreads = 0xfe
 	V128Const     = Op(prefixSIMD<<8 | 0x0c)
+
+	MemoryInit = Op(prefixMisc<<8 | 8)
+	DataDrop   = Op(prefixMisc<<8 | 9)
 )
 
 // CatchKind is a catch clause's opcode.

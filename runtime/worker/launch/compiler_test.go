@@ -57,7 +57,8 @@ func TestCompilerOutputIsRootsAndReadOnly(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || len(names) != 4 {
+	// The module's skeleton, its code, the image of its memory, wazero's entry, and what is known of it.
+	if err != nil || len(names) != 5 {
 		t.Errorf("files %q, %v", names, err)
 	}
 	assertNoChildren(t)
@@ -161,7 +162,15 @@ func TestModuleMayChangeDuringTheCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := os.ReadFile(filepath.Join(dir, "module.wasm")); err != nil || !bytes.Equal(kept, wasm) {
-		t.Errorf("kept %q, %v", kept, err)
+	want := t.TempDir()
+	if _, err := engine.Compile(t.Context(), wasm, want); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"module.wasm", "code"} {
+		kept, err := os.ReadFile(filepath.Join(dir, file))
+		expected, failed := os.ReadFile(filepath.Join(want, file))
+		if err = errors.Join(err, failed); err != nil || !bytes.Equal(kept, expected) {
+			t.Errorf("%s: kept %q, want %q, %v", file, kept, expected, err)
+		}
 	}
 }
