@@ -49,6 +49,7 @@ func (c *Cluster) UpRuntime(ctx context.Context) error {
 		{"containerd", c.startUpstream},
 		{"wazelet", c.StartRuntime},
 		{"wazelet answers", c.waitRuntime},
+		{"registries answer", c.waitRegistries},
 	})
 }
 
@@ -107,6 +108,19 @@ func (c *Cluster) startRegistries(context.Context) error {
 		c.startDaemon("registry", c.part("registry"), "serve", c.path("registry.yaml")),
 		c.startDaemon("registry-private", c.part("registry"), "serve", c.path("registry-private.yaml")),
 	)
+}
+
+func (c *Cluster) waitRegistries(ctx context.Context) error {
+	return c.until(ctx, "the registries to listen", func(ctx context.Context) error {
+		for _, address := range []string{registryAddress, privateRegistryAddress} {
+			conn, err := c.Dial(ctx, "tcp", address)
+			if err != nil {
+				return err
+			}
+			conn.Close()
+		}
+		return nil
+	}, "registry", "registry-private")
 }
 
 func (c *Cluster) startBase(ctx context.Context) error {
