@@ -47,7 +47,7 @@ func (m *Module) link(ctx context.Context, system *wasi.System, outbound *httpca
 // or, without it, for whoever calls.
 func link(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule, system *wasi.System, outbound *httpcall.Outbound) error {
 	imported := module.ImportedFunctions()
-	if err := preview1.Instantiate(ctx, rt, system, wasmedge.Extension(imported)...); err != nil {
+	if err := preview1.InstantiateFor(ctx, rt, imported, system, wasmedge.Extension(imported)...); err != nil {
 		return err
 	}
 	if !httpcall.Imported(imported) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/guest"
@@ -23,11 +24,34 @@ const (
 // Instantiate registers both host modules with the runtime, for one guest. extensions are functions
 // to add to wasi_snapshot_preview1, or to put in place of its own (see package wasmedge).
 func Instantiate(ctx context.Context, r wazero.Runtime, s *wasi.System, extensions ...guest.Func) error {
-	funcs := append(snapshot(released), extensions...)
-	if err := guest.Export(ctx, r, ModuleName, s, funcs); err != nil {
-		return err
+	return instantiate(ctx, r, s, func(string, string) bool { return true }, extensions)
+}
+
+// InstantiateFor is Instantiate for a guest that imports these functions, and registers no others:
+// each that is costs a start a stub of machine code.
+func InstantiateFor(ctx context.Context, r wazero.Runtime, imported []api.FunctionDefinition, s *wasi.System, extensions ...guest.Func) error {
+	wanted := map[[2]string]bool{}
+	for _, f := range imported {
+		module, name, _ := f.Import()
+		wanted[[2]string{module, name}] = true
 	}
-	return guest.Export(ctx, r, UnstableModuleName, s, snapshot(unstable))
+	return instantiate(ctx, r, s, func(module, name string) bool { return wanted[[2]string{module, name}] }, extensions)
+}
+
+func instantiate(ctx context.Context, r wazero.Runtime, s *wasi.System, wants func(module, name string) bool, extensions []guest.Func) error {
+	for module, funcs := range map[string][]guest.Func{
+		ModuleName:         append(snapshot(released), extensions...),
+		UnstableModuleName: snapshot(unstable),
+	} {
+		funcs = slices.DeleteFunc(funcs, func(f guest.Func) bool { return !wants(module, f.Name) })
+		if len(funcs) == 0 {
+			continue
+		}
+		if err := guest.Export(ctx, r, module, s, funcs); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Functions are the names of the functions a host module provides, sorted; none for a module this
