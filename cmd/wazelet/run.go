@@ -14,7 +14,6 @@ import (
 	"github.com/wazelet/wazelet/cmd/wazelet/foreground"
 	"github.com/wazelet/wazelet/config"
 	"github.com/wazelet/wazelet/runtime"
-	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
 // newRun makes `wazelet run`. args are those of the whole program, for running
@@ -76,14 +75,10 @@ signal ends is 128 and the signal's number.`,
 			}
 			o.Dirs = append(o.Dirs, d)
 		}
-		for _, l := range *listen {
-			listener, err := runtime.ParseListener(l)
-			if err != nil {
-				return usage(fmt.Errorf("--listen: %w", err))
-			}
-			o.Listen = append(o.Listen, listener)
+		if o.Listen, err = parseAll("--listen", *listen, runtime.ParseListener); err != nil {
+			return usage(err)
 		}
-		if o.Outbound, err = origins(*allowHTTP); err != nil {
+		if o.Outbound, err = parseAll("--allow-http", *allowHTTP, runtime.ParseOrigin); err != nil {
 			return usage(err)
 		}
 		if o.WorkDir = *workDir; o.WorkDir != "" && !strings.HasPrefix(o.WorkDir, "/") {
@@ -110,14 +105,14 @@ func runOptions(c *cobra.Command, load loader) (o foreground.Options, err error)
 	return o, err
 }
 
-// origins reads where requests may go.
-func origins(given []string) (list []spec.Origin, err error) {
+// parseAll reads each value that was given to a flag.
+func parseAll[T any](flag string, given []string, parse func(string) (T, error)) (list []T, err error) {
 	for _, item := range given {
-		o, err := runtime.ParseOrigin(item)
+		value, err := parse(item)
 		if err != nil {
-			return nil, fmt.Errorf("--allow-http: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
-		list = append(list, o)
+		list = append(list, value)
 	}
 	return list, nil
 }
