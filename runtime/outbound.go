@@ -146,9 +146,7 @@ func originHost(host string) (string, error) {
 		return addr.String(), nil
 	}
 	host = strings.ToLower(host)
-	if host == "" || strings.ContainsFunc(host, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-	}) {
+	if host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		return "", fmt.Errorf("the host must be a name in ASCII or an IP address")
 	}
 	return host, nil

@@ -133,9 +133,8 @@ func originOf(u *url.URL) (o spec.Origin, ok bool) {
 // isName says whether a host is one that DNS could know.
 func isName(host string) bool {
 	const mostName = 253
-	return host != "" && len(host) <= mostName && !strings.ContainsFunc(host, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-	})
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-_."
+	return host != "" && len(host) <= mostName && strings.Trim(host, letters) == ""
 }
 
 // escapeQuery escapes what may not stand in a request's line, and leaves the rest as it is.

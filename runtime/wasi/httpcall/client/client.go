@@ -85,7 +85,7 @@ func (c *Client) Do(ctx context.Context, r *httpcall.Request, allowed func(*url.
 		}
 		return nil
 	}}
-	response, err := asker.Do(request)
+	response, err := asker.Do(request) //nolint:bodyclose // the guest closes it, or its end does
 	if err != nil {
 		err = reason(ctx, err)
 		cancel(nil)
