@@ -11,6 +11,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/fs"
 )
 
 // noLimit is above every honest limit and below what the kernel says for none.
@@ -88,7 +89,7 @@ type PressureTime struct {
 // Stats reads the group's use. It is errdefs.ErrNotFound when the group is gone.
 func (g *Group) Stats() (Stats, error) {
 	now := time.Now()
-	raw, err := g.manager.GetStats()
+	raw, err := g.read()
 	processes, pidsErr := g.pids()
 	// Files of a group that is gone read as zero or not at all.
 	if !g.exists() {
@@ -104,6 +105,32 @@ func (g *Group) Stats() (Stats, error) {
 		s.MemoryDetail.LimitHits = g.limitHits()
 	}
 	return s, nil
+}
+
+// measured are the hierarchies of v1 that Stats is about. The library's manager
+// reads those of no use too, cpusets alone in a dozen files.
+var measured = []interface {
+	Name() string
+	GetStats(dir string, to *cgroups.Stats) error
+}{
+	&fs.MemoryGroup{}, &fs.CpuGroup{}, &fs.CpuacctGroup{}, &fs.PidsGroup{}, &fs.BlkioGroup{}, &fs.HugetlbGroup{},
+}
+
+func (g *Group) read() (*cgroups.Stats, error) {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return g.manager.GetStats()
+	}
+	stats := cgroups.NewStats()
+	for _, hierarchy := range measured {
+		dir := g.manager.Path(hierarchy.Name())
+		if dir == "" {
+			continue
+		}
+		if err := hierarchy.GetStats(dir, stats); err != nil {
+			return nil, err
+		}
+	}
+	return stats, nil
 }
 
 // Processes lists the processes of the group and of groups below it; none when

@@ -132,7 +132,7 @@ func logText(t *testing.T, path string) string {
 	return text.String()
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -98,8 +98,9 @@ func (s containerService) RemoveContainer(ctx context.Context, r *runtimeapi.Rem
 
 // ListContainers lists the containers that match.
 func (s containerService) ListContainers(_ context.Context, r *runtimeapi.ListContainersRequest) (*runtimeapi.ListContainersResponse, error) {
-	resp := &runtimeapi.ListContainersResponse{}
-	for _, c := range s.runtime.List() {
+	all := s.runtime.List()
+	resp := &runtimeapi.ListContainersResponse{Containers: make([]*runtimeapi.Container, 0, len(all))}
+	for _, c := range all {
 		if matchesContainer(c, r.GetFilter()) {
 			resp.Containers = append(resp.Containers, containerItem(c))
 		}

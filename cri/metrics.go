@@ -5,14 +5,12 @@ package cri
 import (
 	"context"
 	"slices"
+	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/containerd/log"
 	"google.golang.org/grpc"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/cri/parts"
-	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
 )
 
@@ -42,12 +40,16 @@ func (f family[T]) descriptor() *runtimeapi.MetricDescriptor {
 	return &runtimeapi.MetricDescriptor{Name: f.name, Help: f.help, LabelKeys: slices.Concat(baseLabels, f.labels)}
 }
 
-// metrics appends what T shows of the family; base are the values of baseLabels.
-// A time of 0 says that it was measured just now.
-func (f family[T]) metrics(list []*runtimeapi.Metric, base []string, from T) []*runtimeapi.Metric {
+// metrics appends what T showed of the family at a time; base are the values of
+// baseLabels.
+func (f family[T]) metrics(list []*runtimeapi.Metric, base []string, at time.Time, from T) []*runtimeapi.Metric {
 	for _, s := range f.samples(from) {
+		labels := base
+		if len(s.labels) > 0 {
+			labels = slices.Concat(base, s.labels)
+		}
 		list = append(list, &runtimeapi.Metric{
-			Name: f.name, MetricType: f.kind, LabelValues: slices.Concat(base, s.labels), Value: counter(s.value),
+			Name: f.name, MetricType: f.kind, LabelValues: labels, Value: counter(s.value), Timestamp: at.UnixNano(),
 		})
 	}
 	return list
@@ -66,22 +68,38 @@ func (statsService) ListMetricDescriptors(context.Context, *runtimeapi.ListMetri
 	return resp, nil
 }
 
-// ListPodSandboxMetrics measures every ready pod.
+// ListPodSandboxMetrics lists the metrics of every ready pod.
 func (s statsService) ListPodSandboxMetrics(ctx context.Context, _ *runtimeapi.ListPodSandboxMetricsRequest) (*runtimeapi.ListPodSandboxMetricsResponse, error) {
-	volume, err := s.volume(ctx)
+	volume, err := s.meter.volume(ctx)
 	if err != nil {
 		return nil, err
 	}
 	resp := &runtimeapi.ListPodSandboxMetricsResponse{}
+	containers := s.meter.bySandbox()
 	for _, sb := range s.sandboxes.List() {
-		if sb.State == sandbox.StateReady {
-			resp.PodMetrics = append(resp.PodMetrics, s.podMetrics(ctx, sb, volume))
+		if sb.State != sandbox.StateReady {
+			continue
 		}
+		pod, err := s.meter.pods.get(ctx, sb.ID)
+		if err != nil {
+			notMeasured(ctx, "sandbox_id", sb.ID, err)
+			continue
+		}
+		metrics := podMetrics(sb, pod)
+		for _, m := range s.meter.all(ctx, containers[sb.ID], s.meter.listed) {
+			processes, err := s.meter.processes.get(ctx, m.container.ID)
+			if err != nil {
+				notMeasured(ctx, "container_id", m.container.ID, err)
+				continue
+			}
+			metrics.ContainerMetrics = append(metrics.ContainerMetrics, containerMetrics(sb, subject{measurement: m, processes: processes, volume: volume}))
+		}
+		resp.PodMetrics = append(resp.PodMetrics, metrics)
 	}
 	return resp, nil
 }
 
-// StreamPodSandboxMetrics measures every ready pod, in parts.
+// StreamPodSandboxMetrics lists the metrics of every ready pod, in parts.
 func (s statsService) StreamPodSandboxMetrics(_ *runtimeapi.StreamPodSandboxMetricsRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxMetricsResponse]) error {
 	list, err := s.ListPodSandboxMetrics(stream.Context(), &runtimeapi.ListPodSandboxMetricsRequest{})
 	if err != nil {
@@ -92,30 +110,23 @@ func (s statsService) StreamPodSandboxMetrics(_ *runtimeapi.StreamPodSandboxMetr
 	})
 }
 
-// podMetrics are the network's metrics, which have no container and no image,
-// and those of each container. What cannot be measured is left out.
-func (s statsService) podMetrics(ctx context.Context, sb sandbox.Sandbox, volume volume) *runtimeapi.PodSandboxMetrics {
-	pod := &runtimeapi.PodSandboxMetrics{PodSandboxId: sb.ID}
-	base := []string{"", s.runtime.SandboxCgroup(sb), "", sb.ID, sb.Namespace, sb.Name}
-	links := s.interfaces(ctx, sb)
+// podMetrics are the network's metrics, which have no container and no image.
+func podMetrics(sb sandbox.Sandbox, pod podReading) *runtimeapi.PodSandboxMetrics {
+	metrics := &runtimeapi.PodSandboxMetrics{PodSandboxId: sb.ID}
+	base := []string{"", pod.Cgroup, "", sb.ID, sb.Namespace, sb.Name}
 	for _, f := range networkFamilies {
-		pod.Metrics = f.metrics(pod.Metrics, base, links)
+		metrics.Metrics = f.metrics(metrics.Metrics, base, pod.at, pod.links)
 	}
-	for _, m := range s.measureAll(ctx, func(c runtime.Container) bool { return c.SandboxID == sb.ID }) {
-		c := m.container
-		processes, err := s.runtime.Processes(ctx, c.ID)
-		if err != nil {
-			if !errdefs.IsNotFound(err) { // removed meanwhile
-				log.G(ctx).WithError(err).WithField("container_id", c.ID).Warn("container not measured")
-			}
-			continue
-		}
-		one := &runtimeapi.ContainerMetrics{ContainerId: c.ID}
-		base := []string{c.Config.Name, processes.Cgroup, c.Config.ImageRef, c.ID, sb.Namespace, sb.Name}
-		for _, f := range containerFamilies {
-			one.Metrics = f.metrics(one.Metrics, base, subject{measurement: m, processes: processes, volume: volume})
-		}
-		pod.ContainerMetrics = append(pod.ContainerMetrics, one)
+	return metrics
+}
+
+// containerMetrics are the metrics of a container of a pod.
+func containerMetrics(sb sandbox.Sandbox, s subject) *runtimeapi.ContainerMetrics {
+	c := s.container
+	metrics := &runtimeapi.ContainerMetrics{ContainerId: c.ID, Metrics: make([]*runtimeapi.Metric, 0, 2*len(containerFamilies))}
+	base := []string{c.Config.Name, s.processes.Cgroup, c.Config.ImageRef, c.ID, sb.Namespace, sb.Name}
+	for _, f := range containerFamilies {
+		metrics.Metrics = f.metrics(metrics.Metrics, base, s.at(), s)
 	}
-	return pod
+	return metrics
 }

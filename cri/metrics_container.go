@@ -33,7 +33,7 @@ var containerFamilies = slices.Concat(
 
 var lifeFamilies = []family[subject]{
 	single("container_last_seen", "When the container was last measured, in seconds since 1970.", gaugeMetric,
-		func(s subject) uint64 { return uint64(s.at.Unix()) }),
+		func(s subject) uint64 { return uint64(s.at().Unix()) }),
 	{name: "container_start_time_seconds", help: "When the container was started, in seconds since 1970.", kind: gaugeMetric,
 		samples: func(s subject) []sample {
 			return unless(s.container.StartedAt.IsZero(), uint64(s.container.StartedAt.Unix()))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -16,7 +17,7 @@ import (
 
 var diskFamilies = []family[subject]{
 	onVolume("container_fs_usage_bytes", "What the container has written over its image, in bytes.",
-		func(s subject) uint64 { return uint64(max(s.stats.WritableBytes, 0)) }),
+		func(s subject) uint64 { return uint64(max(s.layer.Bytes, 0)) }),
 	onVolume("container_fs_limit_bytes", "Size of the file system the container writes to, in bytes.",
 		func(s subject) uint64 { return s.volume.bytes }),
 	onVolume("container_fs_inodes_total", "Inodes of the file system the container writes to.",
@@ -62,8 +63,16 @@ type volume struct {
 	bytes, inodes, inodesFree uint64
 }
 
-func (s statsService) volume(ctx context.Context) (volume, error) {
-	fs, err := s.images.Filesystem(ctx)
+// sources remembers the last answer of source, which reads all of the node's
+// mounts. Numbers stand for one device as long as it is mounted.
+type sources struct {
+	mu     sync.Mutex
+	number uint64
+	name   string
+}
+
+func (m *meter) volume(ctx context.Context) (volume, error) {
+	fs, err := m.images.Filesystem(ctx)
 	if err != nil {
 		return volume{}, err
 	}
@@ -72,17 +81,29 @@ func (s statsService) volume(ctx context.Context) (volume, error) {
 		return volume{}, fmt.Errorf("file system %s: %w", fs.Mountpoint, err)
 	}
 	v := volume{bytes: stat.Blocks * uint64(stat.Bsize), inodes: stat.Files, inodesFree: stat.Ffree}
-	v.device, err = source(fs.Mountpoint)
+	v.device, err = m.sources.of(fs.Mountpoint)
 	return v, err
 }
 
-// source names what is mounted where a directory is.
-func source(dir string) (string, error) {
+// of names what is mounted where a directory is.
+func (s *sources) of(dir string) (name string, err error) {
 	var stat unix.Stat_t
 	if err := unix.Stat(dir, &stat); err != nil {
 		return "", fmt.Errorf("file system %s: %w", dir, err)
 	}
-	major, minor := int(unix.Major(stat.Dev)), int(unix.Minor(stat.Dev))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.name == "" || s.number != stat.Dev {
+		if name, err = source(stat.Dev); err != nil {
+			return "", err
+		}
+		s.number, s.name = stat.Dev, name
+	}
+	return s.name, nil
+}
+
+func source(dev uint64) (string, error) {
+	major, minor := int(unix.Major(dev)), int(unix.Minor(dev))
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		found := m.Major == major && m.Minor == minor
 		return !found, found

@@ -85,8 +85,8 @@ func TestMetricsTakeEveryMeasureOver(t *testing.T) {
 	container.StartedAt = time.Unix(7, 0)
 	container.Config.Resources = cgroup.Resources{CPUPeriod: 50000, CPUQuota: 20000, CPUShares: 512}
 	measured := subject{
-		measurement: measurement{container: container, at: time.Unix(20, 0), stats: runtime.Stats{WritableBytes: 4096, Stats: cgroup.Stats{
-			CPUUsageNano: 3 * s, CPUUserNano: 2 * s, CPUSystemNano: s + s/2, Throttling: cgroup.Throttling{Periods: 4, Throttled: 5, Nano: 6 * s},
+		measurement: measurement{container: container, layer: runtime.Layer{Bytes: 4096}, stats: runtime.Stats{Stats: cgroup.Stats{
+			Time: time.Unix(20, 0), CPUUsageNano: 3 * s, CPUUserNano: 2 * s, CPUSystemNano: s + s/2, Throttling: cgroup.Throttling{Periods: 4, Throttled: 5, Nano: 6 * s},
 			MemoryUsage: 900, MemoryWorkingSet: 700, MemoryRSS: 600, PageFaults: 50, MajorPageFaults: 8, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &limit,
 			MemoryDetail: cgroup.MemoryDetail{Cache: 12, MappedFile: 13, ActiveFile: 14, InactiveFile: 15, Kernel: 16, Peak: 17, LimitHits: 18},
 			Processes:    19, Pids: 20, PidsLimit: 21,
@@ -182,7 +182,7 @@ func TestARunningContainerHasMetrics(t *testing.T) {
 	seen := map[string]uint64{}
 	for _, m := range list[0].GetContainerMetrics()[0].GetMetrics() {
 		d := all[m.GetName()]
-		if len(d.GetLabelKeys()) != len(m.GetLabelValues()) || m.GetTimestamp() != 0 {
+		if len(d.GetLabelKeys()) != len(m.GetLabelValues()) || m.GetTimestamp() == 0 {
 			t.Fatalf("%v does not fit %v", m, d)
 		}
 		seen[m.GetName()] = m.GetValue().GetValue()

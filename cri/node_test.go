@@ -37,7 +37,7 @@ import (
 // client in front and a real registry beside it. It has no CNI configuration
 // unless addNetwork gives it one: its pods are on the node's network.
 type testNode struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	logs     string // log directory of the pods
 	cgroups  string // the node's own cgroup
@@ -84,7 +84,7 @@ func TestMain(m *testing.M) {
 var nodes atomic.Int32
 
 // newNode starts a node; change changes how.
-func newNode(t *testing.T, change ...func(*Options)) *testNode {
+func newNode(t testing.TB, change ...func(*Options)) *testNode {
 	t.Helper()
 	captureLog(t)
 	dir, err := os.MkdirTemp("", "cri") // short: it holds sockets
@@ -133,7 +133,9 @@ func newNode(t *testing.T, change ...func(*Options)) *testNode {
 	if options.Upstream != nil {
 		more = append(more, grpc.UnknownServiceHandler(options.Upstream.PassUnknown))
 	}
-	conn, logs := serve(t, always, New(options).Register, more...)
+	endpoint := New(options)
+	t.Cleanup(endpoint.Close)
+	conn, logs := serve(t, always, endpoint.Register, more...)
 	n.sandboxes, n.containers, n.conn, n.log = sandboxes, containers, conn, logs
 	n.runtime, err = criclient.NewRemoteRuntimeServiceBuilder().
 		WithEndpoint(conn.Target()).WithConnectionTimeout(time.Minute).WithUseStreaming(true).Build(t.Context())

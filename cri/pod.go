@@ -83,8 +83,9 @@ func (s podService) PodSandboxStatus(_ context.Context, r *runtimeapi.PodSandbox
 // ListPodSandbox lists the pods that match. Adopted ones are in the list of the runtime
 // whose they are.
 func (s podService) ListPodSandbox(_ context.Context, r *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
-	resp := &runtimeapi.ListPodSandboxResponse{}
-	for _, sb := range s.sandboxes.List() {
+	all := s.sandboxes.List()
+	resp := &runtimeapi.ListPodSandboxResponse{Items: make([]*runtimeapi.PodSandbox, 0, len(all))}
+	for _, sb := range all {
 		if sb.State != sandbox.StateCreating && !sb.Adopted && matchesSandbox(sb, r.GetFilter()) {
 			resp.Items = append(resp.Items, sandboxItem(sb))
 		}

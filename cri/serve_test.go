@@ -20,7 +20,7 @@ import (
 
 // serve runs a gRPC server with the interceptor on a unix socket and returns a
 // connection to it. What the interceptor logs goes to the returned buffer.
-func serve(t *testing.T, ready func() error, register func(grpc.ServiceRegistrar), more ...grpc.ServerOption) (*grpc.ClientConn, *logBuffer) {
+func serve(t testing.TB, ready func() error, register func(grpc.ServiceRegistrar), more ...grpc.ServerOption) (*grpc.ClientConn, *logBuffer) {
 	t.Helper()
 	logs := captureLog(t)
 	socket := filepath.Join(t.TempDir(), "s")
@@ -65,7 +65,7 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 
 // captureLog turns the process's log into JSON lines in a buffer. Tests that
 // use it do not run in parallel.
-func captureLog(t *testing.T) *logBuffer {
+func captureLog(t testing.TB) *logBuffer {
 	t.Helper()
 	logger := logrus.StandardLogger()
 	out, formatter, level := logger.Out, logger.Formatter, logger.Level

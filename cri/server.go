@@ -49,25 +49,28 @@ type Options struct {
 	Info map[string]any
 }
 
-// Server is the CRI endpoint of the node.
+// Server is the CRI endpoint of the node. The caller closes it.
 type Server struct {
+	meter   *meter
 	runtime runtimeapi.RuntimeServiceServer
 	images  runtimeapi.ImageServiceServer
 	store   *storeService
 }
 
-// New makes the endpoint. It holds no state of its own.
+// New makes the endpoint. It holds no state of its own but what it has measured.
 func New(o Options) *Server {
 	h := newHandlers(o.Handlers, o.DefaultHandler, o.NoUserNamespaces)
+	meter := newMeter(o)
 	containers := containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images}
 	s := &Server{
+		meter: meter,
 		runtime: &runtimeService{
 			podService:         podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
 			containerService:   containers,
 			eventService:       eventService{containers: containers},
 			portForwardService: portForwardService{sandboxes: o.Sandboxes, streams: o.Streams},
 			commandService:     commandService{runtime: o.Runtime, streams: o.Streams},
-			statsService:       statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images},
+			statsService:       statsService{sandboxes: o.Sandboxes, runtime: o.Runtime, meter: meter},
 			statusService: statusService{
 				handlers: h, sandboxes: o.Sandboxes,
 				version: o.Version, driver: o.CgroupDriver, info: o.Info,
@@ -82,6 +85,10 @@ func New(o Options) *Server {
 	}
 	return s
 }
+
+// Close ends what the endpoint does beside its calls, before the parts that it
+// answers for are closed.
+func (s *Server) Close() { s.meter.background.close() }
 
 // Register adds both CRI services, and the one of our own, to a gRPC server made with [Interceptors].
 func (s *Server) Register(r grpc.ServiceRegistrar) {

@@ -16,7 +16,7 @@ import (
 // without a process uses nothing but its writable layer, and has no time of
 // its own.
 func (m measurement) containerStats() *runtimeapi.ContainerStats {
-	at := m.timestamp()
+	at := m.at().UnixNano()
 	return &runtimeapi.ContainerStats{
 		Attributes: &runtimeapi.ContainerAttributes{
 			Id: m.container.ID, Metadata: containerMetadata(m.container),
@@ -28,10 +28,10 @@ func (m measurement) containerStats() *runtimeapi.ContainerStats {
 			Timestamp: at, SwapUsageBytes: counter(m.stats.SwapUsage), SwapAvailableBytes: swapAvailable(m.stats.Stats),
 		},
 		WritableLayer: &runtimeapi.FilesystemUsage{
-			Timestamp:  m.at.UnixNano(),
+			Timestamp:  m.layer.Time.UnixNano(),
 			FsId:       &runtimeapi.FilesystemIdentifier{Mountpoint: m.mountpoint},
-			UsedBytes:  counter(uint64(max(m.stats.WritableBytes, 0))),
-			InodesUsed: counter(uint64(max(m.stats.WritableInodes, 0))),
+			UsedBytes:  counter(uint64(max(m.layer.Bytes, 0))),
+			InodesUsed: counter(uint64(max(m.layer.Inodes, 0))),
 		},
 		Io: ioUsage(at, m.stats.IOPressure),
 	}
@@ -68,14 +68,6 @@ func swapAvailable(s cgroup.Stats) *runtimeapi.UInt64Value {
 	return counter(*s.SwapLimit - min(s.SwapUsage, *s.SwapLimit))
 }
 
-// timestamp is when the cgroup was read; it must be later than 0.
-func (m measurement) timestamp() int64 {
-	if m.stats.Time.IsZero() {
-		return m.at.UnixNano()
-	}
-	return m.stats.Time.UnixNano()
-}
-
 // pressure converts PSI; the kernel counts its totals in µs, CRI in ns.
 func pressure(p *cgroup.Pressure) *runtimeapi.PsiStats {
 	if p == nil {
@@ -106,8 +98,13 @@ func available(limit, used uint64) *runtimeapi.UInt64Value {
 	return counter(limit - min(used, limit))
 }
 
-// podStats is a pod as the stats RPCs show it.
-func podStats(sb sandbox.Sandbox, pod runtime.SandboxStats, containers []measurement) *runtimeapi.PodSandboxStats {
+// podStats is a pod as the stats RPCs show it: by its cgroup, where containers
+// that have ended are still counted, or else as the sum of its containers.
+func podStats(sb sandbox.Sandbox, reading podReading, containers []measurement) *runtimeapi.PodSandboxStats {
+	pod := reading.Whole
+	if pod == nil {
+		pod = sumOf(containers, reading.at)
+	}
 	at := pod.Time.UnixNano()
 	list := make([]*runtimeapi.ContainerStats, 0, len(containers))
 	for _, m := range containers {
@@ -123,14 +120,15 @@ func podStats(sb sandbox.Sandbox, pod runtime.SandboxStats, containers []measure
 			Process:    &runtimeapi.ProcessUsage{Timestamp: at, ProcessCount: counter(pod.Processes)},
 			Containers: list,
 			Io:         ioUsage(at, pod.IOPressure),
+			Network:    interfaceUsage(reading.links, reading.at),
 		},
 	}
 }
 
 // sumOf adds up what the containers of a pod use, which is all that runs of it.
 // Pressure cannot be added, and a rate only where every container has one.
-func sumOf(containers []measurement, at time.Time) runtime.SandboxStats {
-	sum := runtime.SandboxStats{Stats: cgroup.Stats{Time: at}, CPURate: new(uint64)}
+func sumOf(containers []measurement, at time.Time) *runtime.Stats {
+	sum := &runtime.Stats{Stats: cgroup.Stats{Time: at}, CPURate: new(uint64)}
 	for _, m := range containers {
 		sum.CPUUsageNano += m.stats.CPUUsageNano
 		sum.MemoryWorkingSet += m.stats.MemoryWorkingSet

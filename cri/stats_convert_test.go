@@ -17,9 +17,10 @@ func measured(t *testing.T) measurement {
 	t.Helper()
 	rate, swap := uint64(5), uint64(20)
 	return measurement{
-		container: madeContainer(t), mountpoint: "/var/lib/wazelet", at: time.Unix(20, 0),
+		container: madeContainer(t), mountpoint: "/var/lib/wazelet",
+		layer: runtime.Layer{Time: time.Unix(20, 0), Bytes: 4096, Inodes: 3},
 		stats: runtime.Stats{
-			WritableBytes: 4096, WritableInodes: 3, CPURate: &rate,
+			CPURate: &rate,
 			Stats: cgroup.Stats{
 				Time: time.Unix(10, 5), CPUUsageNano: 123, MemoryUsage: 900, MemoryWorkingSet: 700, MemoryRSS: 600,
 				PageFaults: 50, MajorPageFaults: 2, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &swap, Pids: 4, Processes: 1,
@@ -97,7 +98,7 @@ func TestAvailableMemoryIsNeverNegative(t *testing.T) {
 
 func TestPodStatsAddUpContainers(t *testing.T) {
 	m := measured(t)
-	got := podStats(madePod(t), sumOf([]measurement{m, m}, time.Unix(30, 0)), []measurement{m, m})
+	got := podStats(madePod(t), podReading{at: time.Unix(30, 0)}, []measurement{m, m})
 	linux := got.GetLinux()
 	if got.GetAttributes().GetId() != "5a6d" || got.GetAttributes().GetMetadata().GetUid() != "6b1c" {
 		t.Errorf("attributes %v", got.GetAttributes())
@@ -126,7 +127,7 @@ func TestPodStatsAddUpContainers(t *testing.T) {
 }
 
 func TestSumOfNothing(t *testing.T) {
-	got := podStats(madePod(t), sumOf(nil, time.Unix(30, 0)), nil).GetLinux()
+	got := podStats(madePod(t), podReading{at: time.Unix(30, 0)}, nil).GetLinux()
 	if got.GetCpu().GetUsageCoreNanoSeconds() == nil || got.GetMemory().GetWorkingSetBytes() == nil || got.GetProcess().GetProcessCount() == nil {
 		t.Errorf("a pod without containers uses nothing, and not an unknown amount: %v", got)
 	}

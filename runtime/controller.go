@@ -118,6 +118,9 @@ func (c *Controller) List() []Container {
 	return list
 }
 
+// ListOf returns the containers of one sandbox as [Controller.List] does.
+func (c *Controller) ListOf(sandboxID string) []Container { return c.store.containersOf(sandboxID) }
+
 // StopSandbox ends a sandbox's containers at once, then the sandbox: its
 // network is gone when it returns. A sandbox that is stopped stays stopped.
 func (c *Controller) StopSandbox(ctx context.Context, id string) error {

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// rateWindow is the least time over which a rate is taken once there is one;
-	// the kubelet measures as often.
-	rateWindow = 10 * time.Second
+	// rateWindow is the least time over which a rate is taken once there is one:
+	// less than passes between two readings that are taken for lists.
+	rateWindow = 5 * time.Second
 	// firstWindow is enough for the first.
 	firstWindow = 500 * time.Millisecond
 )

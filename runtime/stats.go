@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -16,35 +17,29 @@ import (
 	"github.com/wazelet/wazelet/sandbox"
 )
 
-// Stats is what a container uses now.
+// Stats is what a container, or a pod, used when it was measured.
 type Stats struct {
 	cgroup.Stats
 	// CPURate is the CPU time used in ns per second, over the last seconds; nil
 	// until it has been measured twice.
 	CPURate *uint64
-	// WritableBytes and WritableInodes are what it has written over its image.
-	WritableBytes  int64
-	WritableInodes int64
 }
 
-// Stats measures a container. One that has no worker uses only its writable
-// layer.
-func (c *Controller) Stats(ctx context.Context, id string) (Stats, error) {
+// Stats measures a container by its cgroup. One that has no worker uses nothing,
+// at no time.
+func (c *Controller) Stats(id string) (Stats, error) {
 	e, err := c.store.get(id)
 	if err != nil {
 		return Stats{}, err
 	}
 	n := e.container()
-	var s Stats
-	if s.WritableBytes, s.WritableInodes, err = c.images.RootUsage(ctx, n.ID); err != nil {
-		return Stats{}, fmt.Errorf("container %s: writable layer: %w", n.ID, err)
-	}
 	if !n.State.live() || e.group == nil {
-		return s, nil
+		return Stats{}, nil
 	}
+	var s Stats
 	if s.Stats, err = e.group.Stats(); err != nil {
 		if !e.container().State.live() { // it ended while it was measured
-			return s, nil
+			return Stats{}, nil
 		}
 		return Stats{}, fmt.Errorf("container %s: %w", n.ID, err)
 	}
@@ -52,52 +47,67 @@ func (c *Controller) Stats(ctx context.Context, id string) (Stats, error) {
 	return s, nil
 }
 
-// SandboxStats is what all of a pod uses now, as its cgroup tells.
-type SandboxStats struct {
-	cgroup.Stats
-	CPURate *uint64 // as in Stats
+// Layer is what a container has written over its image.
+type Layer struct {
+	Time          time.Time // when it was measured
+	Bytes, Inodes int64
 }
 
-// SandboxStats measures a pod by its own cgroup, in which what ended containers
-// used is still counted. It is ErrNotFound when the pod has none to itself.
-func (c *Controller) SandboxStats(_ context.Context, id string) (SandboxStats, error) {
+// Layer measures what a container has written. It walks all of it.
+func (c *Controller) Layer(ctx context.Context, id string) (Layer, error) {
+	e, err := c.store.get(id)
+	if err != nil {
+		return Layer{}, err
+	}
+	l := Layer{Time: time.Now()}
+	if l.Bytes, l.Inodes, err = c.images.RootUsage(ctx, e.container().ID); err != nil {
+		return Layer{}, fmt.Errorf("container %s: writable layer: %w", e.container().ID, err)
+	}
+	return l, nil
+}
+
+// SandboxStats is what a pod used when it was measured.
+type SandboxStats struct {
+	// Cgroup is the path of the pod's cgroup in its hierarchies; "" when it is gone.
+	Cgroup string
+	// Whole is by that cgroup, in which what ended containers used is still
+	// counted; nil when the pod has none to itself.
+	Whole *Stats
+}
+
+// SandboxStats measures a pod.
+func (c *Controller) SandboxStats(id string) (SandboxStats, error) {
 	sb, err := c.sandboxes.Get(id)
 	if err != nil {
 		return SandboxStats{}, err
 	}
 	parent := c.parentOf(sb)
-	for _, other := range c.sandboxes.List() {
-		if other.ID != sb.ID && other.CgroupParent == parent {
-			return SandboxStats{}, fmt.Errorf("sandbox %s: shares its cgroup %s with sandbox %s: %w", sb.ID, parent, other.ID, errdefs.ErrNotFound)
-		}
+	others := c.sandboxes.CountIn(parent)
+	if sb.CgroupParent == parent {
+		others--
 	}
 	group, err := c.cgroups.Parent(parent)
+	if errdefs.IsNotFound(err) {
+		return SandboxStats{}, nil
+	}
 	if err != nil {
 		return SandboxStats{}, fmt.Errorf("sandbox %s: %w", sb.ID, err)
 	}
-	stats, err := group.Stats()
-	if err != nil {
-		return SandboxStats{}, fmt.Errorf("sandbox %s: %w", sb.ID, err)
+	s := SandboxStats{Cgroup: group.Path()}
+	if others > 0 {
+		return s, nil
 	}
-	return SandboxStats{
-		Stats:   stats,
-		CPURate: c.rates.of(sb.ID, stats.Time, stats.CPUUsageNano),
-	}, nil
+	used, err := group.Stats()
+	if err != nil {
+		return s, fmt.Errorf("sandbox %s: %w", sb.ID, err)
+	}
+	s.Whole = &Stats{Stats: used, CPURate: c.rates.of(sb.ID, used.Time, used.CPUUsageNano)}
+	return s, nil
 }
 
 // parentOf names the cgroup that the containers of a sandbox lie in.
 func (c *Controller) parentOf(sb sandbox.Sandbox) string {
 	return first(sb.CgroupParent, c.cgroups.PodParent(sb.ID))
-}
-
-// SandboxCgroup is the path of a pod's cgroup in its hierarchies; "" when it is
-// gone.
-func (c *Controller) SandboxCgroup(sb sandbox.Sandbox) string {
-	group, err := c.cgroups.Parent(c.parentOf(sb))
-	if err != nil {
-		return ""
-	}
-	return group.Path()
 }
 
 // UpdateResources changes a live container's limits in place: change makes the

@@ -109,6 +109,9 @@ func (c *Controller) Get(id string) (Sandbox, error) {
 // List returns all sandboxes, the oldest first.
 func (c *Controller) List() []Sandbox { return c.store.list() }
 
+// CountIn counts the sandboxes whose caller named the cgroup parent.
+func (c *Controller) CountIn(cgroupParent string) int { return c.store.countIn(cgroupParent) }
+
 // Dir is where a sandbox's hosts, hostname and resolv.conf are.
 func (c *Controller) Dir(id string) string { return filepath.Join(c.state, "sandboxes", id) }
 

@@ -3,7 +3,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -58,10 +57,11 @@ type store struct {
 	mu      sync.RWMutex
 	entries map[string]*entry
 	names   map[Metadata]*entry
+	parents map[string]int // how many are in each cgroup that a caller named
 }
 
 func newStore() *store {
-	return &store{entries: map[string]*entry{}, names: map[Metadata]*entry{}}
+	return &store{entries: map[string]*entry{}, names: map[Metadata]*entry{}, parents: map[string]int{}}
 }
 
 // publish shows a sandbox, new or changed.
@@ -72,6 +72,7 @@ func (s *store) publish(sb Sandbox) {
 	if e == nil {
 		e = newEntry()
 		s.entries[sb.ID], s.names[sb.Metadata] = e, e
+		s.parents[sb.CgroupParent]++
 	}
 	e.current.Store(&sb)
 	if sb.State == StateNotReady {
@@ -89,7 +90,17 @@ func (s *store) remove(gone Sandbox) {
 		delete(s.names, gone.Metadata)
 	}
 	delete(s.entries, gone.ID)
+	parent := e.current.Load().CgroupParent
+	if s.parents[parent]--; s.parents[parent] == 0 {
+		delete(s.parents, parent)
+	}
 	e.current.Store(&gone)
+}
+
+func (s *store) countIn(cgroupParent string) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.parents[cgroupParent]
 }
 
 // byName returns the sandbox of that name and attempt.
@@ -131,13 +142,20 @@ func (s *store) find(id string) (*entry, Sandbox, error) {
 // list returns all sandboxes, the oldest first.
 func (s *store) list() []Sandbox {
 	s.mu.RLock()
-	all := make([]Sandbox, 0, len(s.entries))
+	sorted := make([]*Sandbox, 0, len(s.entries))
 	for _, e := range s.entries {
-		all = append(all, *e.current.Load())
+		sorted = append(sorted, e.current.Load())
 	}
 	s.mu.RUnlock()
-	slices.SortFunc(all, func(a, b Sandbox) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	slices.SortFunc(sorted, func(a, b *Sandbox) int {
+		if n := a.CreatedAt.Compare(b.CreatedAt); n != 0 {
+			return n
+		}
+		return strings.Compare(a.ID, b.ID)
 	})
+	all := make([]Sandbox, len(sorted))
+	for i, sb := range sorted {
+		all[i] = *sb
+	}
 	return all
 }

@@ -80,12 +80,14 @@ func serve(ctx context.Context, c config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	endpoint := n.endpoint(c)
+	defer endpoint.Close()
 	options = append(options, cri.Interceptors(n.whyNotReady)...)
 	if n.upstream != nil {
 		options = append(options, grpc.UnknownServiceHandler(n.upstream.PassUnknown))
 	}
 	server := grpc.NewServer(options...)
-	n.endpoint(c).Register(server)
+	endpoint.Register(server)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	defer stopServer(ctx, server)

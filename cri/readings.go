@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// tick is how often some of the readings are taken anew, and rounds in how
+	// many steps all of them are: evenly, so that a node of many pods never
+	// stands still for it.
+	tick   = time.Second
+	rounds = 8
+	// maxAge is the oldest reading that a list may have: what the kubelet's own
+	// cAdvisor gives out is 10 to 15 s old, and it decides on eviction every 10 s.
+	maxAge = 10 * time.Second
+	// maxLayerAge is that of writable layers, which may take long to walk;
+	// cAdvisor looks at them once a minute.
+	maxLayerAge = time.Minute
+	// unasked is after how long a reading that nobody asked for is dropped: the
+	// kubelet asks every 10 s, a metrics server every 15 to 60 s.
+	unasked = 2 * time.Minute
+)
+
+// background is what goes on until close.
+type background struct {
+	life context.Context
+	end  context.CancelFunc
+
+	mu      sync.Mutex // orders close and the start of more
+	closed  bool
+	running sync.WaitGroup
+}
+
+func newBackground() *background {
+	b := &background{}
+	b.life, b.end = context.WithCancel(context.Background())
+	return b
+}
+
+// run runs f beside the caller, unless it is too late for it.
+func (b *background) run(f func(context.Context)) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.running.Go(func() { f(b.life) })
+	return true
+}
+
+// close ends what goes on and waits for it.
+func (b *background) close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.end()
+	b.running.Wait()
+}
+
+// readings keeps what was measured of containers or pods, so that a list of all
+// of them costs no more than to write it down. What is asked for again and again
+// is measured again beside it, and what nobody has asked for lately is not.
+type readings[T any] struct {
+	background *background
+	measure    func(ctx context.Context, id string) (T, error)
+	age        time.Duration // the oldest that is given out
+
+	mu      sync.Mutex
+	taken   map[string]*reading[T]
+	renewed bool // someone does
+}
+
+// reading is one measurement. A T does not change once it was taken.
+type reading[T any] struct {
+	value     T
+	at, asked time.Time
+}
+
+func newReadings[T any](b *background, age time.Duration, measure func(context.Context, string) (T, error)) *readings[T] {
+	return &readings[T]{background: b, measure: measure, age: age, taken: map[string]*reading[T]{}}
+}
+
+// get returns what was measured of an id at most age ago, or measures it.
+func (r *readings[T]) get(ctx context.Context, id string) (T, error) {
+	now := time.Now()
+	r.mu.Lock()
+	last := r.taken[id]
+	if last != nil && now.Sub(last.at) <= r.age {
+		last.asked = now
+		value := last.value
+		r.mu.Unlock()
+		return value, nil
+	}
+	r.mu.Unlock()
+	return r.take(ctx, id, now)
+}
+
+// take measures an id that was asked for at a time, and has it renewed.
+func (r *readings[T]) take(ctx context.Context, id string, asked time.Time) (T, error) {
+	at := time.Now() // before: it is as old at least
+	value, err := r.measure(ctx, id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		delete(r.taken, id) // the next who asks hears why
+		return value, err
+	}
+	if last := r.taken[id]; last != nil && last.asked.After(asked) {
+		asked = last.asked
+	}
+	r.taken[id] = &reading[T]{value: value, at: at, asked: asked}
+	if !r.renewed {
+		r.renewed = r.background.run(r.renew)
+	}
+	return value, nil
+}
+
+// renew takes readings anew for as long as there are any.
+func (r *readings[T]) renew(ctx context.Context) {
+	ticks := time.NewTicker(tick)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticks.C:
+			for id, asked := range r.due(now) {
+				if _, err := r.take(ctx, id, asked); errors.Is(err, context.Canceled) {
+					return
+				}
+			}
+		}
+		if r.rest() {
+			return
+		}
+	}
+}
+
+// due returns the oldest readings that are still asked for, a part of all, and
+// when each was asked for last; it drops the others.
+func (r *readings[T]) due(now time.Time) map[string]time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make([]string, 0, len(r.taken))
+	for id, last := range r.taken {
+		if now.Sub(last.asked) > unasked {
+			delete(r.taken, id)
+			continue
+		}
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return r.taken[a].at.Compare(r.taken[b].at) })
+	due := map[string]time.Time{}
+	for _, id := range ids[:(len(ids)+rounds-1)/rounds] {
+		due[id] = r.taken[id].asked
+	}
+	return due
+}
+
+// rest says whether nothing is left to renew; whoever asks next begins again.
+func (r *readings[T]) rest() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.renewed = len(r.taken) > 0
+	return !r.renewed
+}
