@@ -66,6 +66,7 @@ type Modules struct {
 	flights map[string]*flight // compilers at work, by key
 
 	compiles atomic.Int64 // compilers that were started
+	life     modulesLife
 
 	mu       sync.Mutex      // held while entries are verified or removed
 	verified map[string]bool // entries that were, by key
@@ -79,7 +80,8 @@ type Compiled struct {
 	Dir    *os.File
 }
 
-// NewModules opens the cache and clears what an interrupted compiler left.
+// NewModules opens the cache and clears what an interrupted compiler left. The
+// caller closes it.
 func NewModules(o ModulesOptions) (*Modules, error) {
 	if o.Memory <= 0 {
 		o.Memory = 2 << 30
@@ -104,7 +106,9 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 			log.L.WithError(err).Warn("an unfinished compile stays until the next start")
 		}
 	}
-	return &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), flights: map[string]*flight{}, verified: map[string]bool{}, writing: map[string]bool{}}, nil
+	m := &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), flights: map[string]*flight{}, verified: map[string]bool{}, writing: map[string]bool{}}
+	m.life.Context, m.life.end = context.WithCancelCause(context.Background())
+	return m, nil
 }
 
 // Ensure returns the compiled form of a module, compiling it if need be.

@@ -52,10 +52,15 @@ func (m *Modules) join(ctx context.Context, key, digest string, module *os.File,
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, ended, err := m.life.begin(ctx)
+	if err != nil {
+		return nil, errors.Join(err, own.Close())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	f := &flight{cancel: cancel, waiting: 1, kept: keep, done: make(chan struct{})}
 	m.flights[key] = f
 	go func() {
+		defer ended()
 		defer cancel(nil)
 		defer own.Close()
 		if !m.Has(digest) { // made since the caller looked

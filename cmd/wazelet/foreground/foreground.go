@@ -82,6 +82,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer modules.Close()
 	files, err := r.open()
 	if err != nil {
 		return nil, err

@@ -86,7 +86,10 @@ func openLocal(ctx context.Context, w Where, root string, lock *daemon.Lock) (l 
 }
 
 // Close gives the store to the next.
-func (l *Local) Close() error { return errors.Join(l.images.Close(), l.lock.Release()) }
+func (l *Local) Close() error {
+	l.modules.Close()
+	return errors.Join(l.images.Close(), l.lock.Release())
+}
 
 // List returns the images.
 func (l *Local) List(ctx context.Context) ([]imageclient.Image, error) {
