@@ -3,6 +3,7 @@
 package cri
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,22 +15,18 @@ import (
 
 // handlers knows which names a RuntimeClass may use.
 type handlers struct {
-	names    []string // sorted
-	fallback string   // what "" stands for
-	features *runtimeapi.RuntimeHandlerFeatures
-	noUserNS error // why pods cannot have user namespaces here, or nil
+	names    []string                    // sorted
+	fallback string                      // what "" stands for
+	noUserNS func(context.Context) error // see Options
 }
 
-func newHandlers(names []string, fallback string, noUserNS error) handlers {
+func newHandlers(names []string, fallback string, noUserNS func(context.Context) error) handlers {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
-	return handlers{
-		names: slices.Compact(sorted), fallback: fallback,
-		features: &runtimeapi.RuntimeHandlerFeatures{
-			RecursiveReadOnlyMounts: hasMountSetattr(), UserNamespaces: noUserNS == nil,
-		},
-		noUserNS: noUserNS,
+	if noUserNS == nil {
+		noUserNS = func(context.Context) error { return nil }
 	}
+	return handlers{names: slices.Compact(sorted), fallback: fallback, noUserNS: noUserNS}
 }
 
 // resolve gives the handler a request means, or refuses one that is not
@@ -46,12 +43,17 @@ func (h handlers) resolve(name string) (string, error) {
 }
 
 // status lists the handlers for the node's status: "" first, then every name.
-func (h handlers) status() []*runtimeapi.RuntimeHandler {
-	list := []*runtimeapi.RuntimeHandler{{Name: "", Features: h.features}}
-	for _, name := range h.names {
-		list = append(list, &runtimeapi.RuntimeHandler{Name: name, Features: h.features})
+func (h handlers) status(ctx context.Context) ([]*runtimeapi.RuntimeHandler, error) {
+	noUserNS := h.noUserNS(ctx)
+	if err := ctx.Err(); err != nil { // it was not found out
+		return nil, err
 	}
-	return list
+	features := &runtimeapi.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: hasMountSetattr(), UserNamespaces: noUserNS == nil}
+	list := []*runtimeapi.RuntimeHandler{{Name: "", Features: features}}
+	for _, name := range h.names {
+		list = append(list, &runtimeapi.RuntimeHandler{Name: name, Features: features})
+	}
+	return list, nil
 }
 
 // hasMountSetattr says whether the kernel can make a mount read-only with all

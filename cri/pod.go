@@ -31,8 +31,10 @@ func (s podService) RunPodSandbox(ctx context.Context, r *runtimeapi.RunPodSandb
 	if err != nil {
 		return nil, err
 	}
-	if len(config.NamespaceOptions.UIDs) > 0 && s.handlers.noUserNS != nil {
-		return nil, fmt.Errorf("sandbox %s: hostUsers: false: %w", config.Metadata, s.handlers.noUserNS)
+	if len(config.NamespaceOptions.UIDs) > 0 {
+		if err := s.handlers.noUserNS(ctx); err != nil {
+			return nil, fmt.Errorf("sandbox %s: hostUsers: false: %w", config.Metadata, err)
+		}
 	}
 	sb, err := s.sandboxes.Create(ctx, config)
 	if err != nil {

@@ -39,8 +39,9 @@ type Options struct {
 	// CgroupDriver is told to the kubelet, which must use the same one.
 	CgroupDriver cgroup.Driver
 	// NoUserNamespaces says why pods cannot have user namespaces on this node
-	// (hostUsers: false); nil offers them.
-	NoUserNamespaces error
+	// (hostUsers: false), or nil; it may have to find out first. Without it they
+	// are offered.
+	NoUserNamespaces func(context.Context) error
 	// Check compares the image store with its digests and repairs it, for
 	// `wazelet image check`.
 	Check func(ctx context.Context, repair bool) (imageservice.Report, error)

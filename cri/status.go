@@ -41,13 +41,17 @@ func (s statusService) Version(context.Context, *runtimeapi.VersionRequest) (*ru
 
 // Status says whether the node can run pods, and what each handler offers. A
 // runtime that answers is ready: until then the interceptor refuses all calls.
-func (s statusService) Status(_ context.Context, r *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
+func (s statusService) Status(ctx context.Context, r *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
+	list, err := s.handlers.status(ctx)
+	if err != nil {
+		return nil, err
+	}
 	resp := &runtimeapi.StatusResponse{
 		Status: &runtimeapi.RuntimeStatus{Conditions: []*runtimeapi.RuntimeCondition{
 			{Type: runtimeapi.RuntimeReady, Status: true},
 			networkCondition(s.sandboxes.NetworkReady()),
 		}},
-		RuntimeHandlers: s.handlers.status(),
+		RuntimeHandlers: list,
 		// What is false is not offered yet.
 		Features: &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true, MountOptions: true},
 	}

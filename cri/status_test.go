@@ -3,6 +3,7 @@
 package cri
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -26,7 +27,23 @@ func TestHandlersResolve(t *testing.T) {
 }
 
 func TestHandlersStatusHasTheDefaultAndEachNameOnce(t *testing.T) {
-	list := newHandlers([]string{"wasm", "hybrid", "wasm"}, "wasm", errors.New("too old a kernel")).status()
+	known := make(chan struct{})
+	handlers := newHandlers([]string{"wasm", "hybrid", "wasm"}, "wasm", func(ctx context.Context) error {
+		select {
+		case <-known:
+			return errors.New("too old a kernel")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	impatient, give := context.WithCancel(t.Context())
+	give()
+	if list, err := handlers.status(impatient); !errors.Is(err, context.Canceled) {
+		t.Errorf("handlers before it is known what they can: %v, %v", list, err)
+	}
+	close(known)
+	list, err := handlers.status(t.Context())
+	must(t, err)
 	var names []string
 	for _, h := range list {
 		names = append(names, h.GetName())

@@ -6,11 +6,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/cmd/version"
@@ -33,12 +30,10 @@ type node struct {
 	containers *runtime.Controller
 	streams    *streaming.Server
 	upstream   *delegate.Upstream // nil where every pod is WebAssembly
-	noUserNS   error              // why pods cannot have user namespaces, or nil
+	userNS     *userNS
 	modules    *runtime.Modules
+	tasks      *tasks
 	recovered  atomic.Bool
-
-	refreshing sync.WaitGroup
-	stop       context.CancelFunc // of what goes on in the background; nil before recover
 }
 
 // newNode opens every part. Nothing is found again before recover.
@@ -65,7 +60,13 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n = &node{modules: modules}
+	tasks := newTasks(ctx)
+	defer func() {
+		if err != nil {
+			tasks.close()
+		}
+	}()
+	n = &node{modules: modules, tasks: tasks, userNS: tasks.checkUserNS(worker, c.Root)}
 	if n.sandboxes, err = sandbox.New(sandbox.Options{Root: c.Root, State: c.State, Network: pods, Cgroups: cgroups}); err != nil {
 		return nil, err
 	}
@@ -85,9 +86,6 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	n.containers, err = runtime.New(o)
 	if err != nil {
 		return nil, errors.Join(err, n.images.Close())
-	}
-	if n.noUserNS = runtime.CheckUserNS(ctx, worker, c.Root); n.noUserNS != nil {
-		log.G(ctx).WithError(n.noUserNS).Warn("pods cannot have user namespaces (hostUsers: false)")
 	}
 	if endpoint := c.Endpoint(); endpoint != "" {
 		n.upstream, err = delegate.Dial(delegate.Options{
@@ -110,7 +108,7 @@ func (n *node) endpoint(c config.Config) *cri.Server {
 		Runtime: n.containers, Sandboxes: n.sandboxes, Images: n.images, Streams: n.streams,
 		Version:  version.String(),
 		Handlers: c.HandlersOf(config.KindWasm), DefaultHandler: c.DefaultHandler, Upstream: n.upstream, Hybrids: c.Hybrids(),
-		CgroupDriver: cgroup.Driver(c.Cgroup.Driver), NoUserNamespaces: n.noUserNS,
+		CgroupDriver: cgroup.Driver(c.Cgroup.Driver), NoUserNamespaces: n.userNS.whyNot,
 		Check: func(ctx context.Context, repair bool) (imageservice.Report, error) {
 			return images.Check(ctx, n.images, n.modules, repair)
 		},
@@ -133,8 +131,8 @@ func (n *node) recover(ctx context.Context) error {
 		}
 	}
 	n.recovered.Store(true)
-	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
-	n.refreshing.Go(func() { images.Refresh(ctx, n.modules, n.images) })
+	n.tasks.run(n.prepareToolbox)
+	n.tasks.run(n.refreshModules)
 	return nil
 }
 
@@ -150,12 +148,10 @@ func (n *node) whyNotReady() error {
 func (n *node) close() error { return errors.Join(n.streams.Close(), n.closeDomain()) }
 
 func (n *node) closeDomain() error {
-	if n.stop != nil {
-		n.stop()
-	}
-	n.refreshing.Wait()
+	n.tasks.close()
 	n.containers.Close()
 	n.sandboxes.Close()
+	n.modules.Close() // pulls that wait for a compiler end too
 	err := n.images.Close()
 	if n.upstream != nil {
 		err = errors.Join(err, n.upstream.Close())

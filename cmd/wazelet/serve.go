@@ -97,8 +97,6 @@ func serve(ctx context.Context, c config.Config) (err error) {
 		return err
 	}
 	tell(ctx, systemd.SdNotifyReady)
-	prepared := n.prepareToolbox(ctx)
-	defer func() { <-prepared }()
 	log.G(ctx).WithFields(log.Fields{
 		"address": c.GRPC.Address, "version": version.String(), "duration": time.Since(started).String(),
 		"sandboxes": len(n.sandboxes.List()), "containers": len(n.containers.List()),

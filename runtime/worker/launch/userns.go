@@ -3,7 +3,6 @@
 package launch
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -232,57 +231,6 @@ func mapIDs(tree, userns *os.File) error {
 	}
 	if err != nil {
 		return fmt.Errorf("map ids: %w", err)
-	}
-	return nil
-}
-
-// CheckUserNS finds out by trying whether containers below dir, a directory of
-// image layers, can have user namespaces.
-func CheckUserNS(ctx context.Context, workerPath, dir string) (err error) {
-	scratch, err := os.MkdirTemp(dir, "userns-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	for _, name := range []string{"lower", "upper", "upper/fs", "upper/work"} {
-		if err := os.Mkdir(scratch+"/"+name, 0o755); err != nil {
-			return err
-		}
-	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	const first = 100000 // any
-	one := []IDMap{{Container: 0, Host: first, Size: 1}}
-	ids := &UserNS{UIDs: one, GIDs: one}
-	p, conn, stop, err := start(ctx, child{
-		path: workerPath, mode: "container", files: []*os.File{null, null, null, nil}, dir: "/",
-		enter: func() error { return nil }, userns: ids, flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { stop(); err = errors.Join(err, conn.Close(), p.end(ctx)) }()
-	userns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", p.Pid))
-	if err != nil {
-		return err
-	}
-	defer userns.Close()
-	root, err := mappedFiles([]spec.Mount{{Type: "overlay", Options: []string{
-		"lowerdir=" + scratch + "/lower", "upperdir=" + scratch + "/upper/fs", "workdir=" + scratch + "/upper/work",
-	}}}, userns, ids)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(root.Fd()), &st); err != nil {
-		return err
-	}
-	if st.Uid != first {
-		return fmt.Errorf("the root of a container would belong to %d and not to %d: %w", st.Uid, first, errdefs.ErrFailedPrecondition)
 	}
 	return nil
 }

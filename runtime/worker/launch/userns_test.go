@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -148,6 +149,20 @@ func TestCheckUserNS(t *testing.T) {
 	}
 	if err := launch.CheckUserNS(t.Context(), "/bin/true-and-nothing", dir); err == nil {
 		t.Error("works without a worker")
+	}
+	// One that was killed a while ago, and one that may be under way.
+	for name, age := range map[string]time.Duration{"userns-killed": time.Hour, "userns-tries": 0} {
+		at := time.Now().Add(-age)
+		err := errors.Join(os.MkdirAll(filepath.Join(dir, name, "upper", "fs"), 0o755), os.Chtimes(filepath.Join(dir, name), at, at))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := launch.CheckUserNS(t.Context(), workerPath, dir); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "userns-tries" {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
