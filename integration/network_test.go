@@ -12,10 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/wazelet/wazelet/integration/lab"
+	"golang.org/x/sys/unix"
 )
 
 // podNet is the range of the laboratory's bridge network.
@@ -107,43 +105,4 @@ func (s *space) clean(before lab.Snapshot) {
 		}
 		return nil
 	})
-}
-
-// TestDualStack: a pod on a network of both families has an address of each in its
-// status, and its server's listener takes clients of both.
-func TestDualStack(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	n.write("cni/10-net.conflist", fmt.Sprintf(`{
-  "cniVersion": "1.0.0", "name": "dual", "plugins": [{
-    "type": "bridge", "bridge": "cnidual", "isGateway": true,
-    "ipam": {"type": "host-local", "dataDir": "%s/leases",
-      "ranges": [[{"subnet": "10.99.0.0/24"}], [{"subnet": "fd00:99::/64"}]],
-      "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}
-  }]
-}`, n.dir))
-	n.pull("registry.example/web:1.0")
-	config := n.sandboxConfig("dual")
-	sandbox := n.sandbox(config)
-	status, err := n.runtime().PodSandboxStatus(n.ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: sandbox})
-	if err != nil {
-		t.Fatal(err)
-	}
-	network := status.GetStatus().GetNetwork()
-	if len(network.GetAdditionalIps()) != 1 {
-		t.Fatalf("the pod has the addresses %v", network)
-	}
-	request := n.containerRequest(sandbox, config, "web", "registry.example/web:1.0")
-	request.Config.Annotations = map[string]string{"io.kubernetes.container.ports": `[{"name":"http","containerPort":8080,"protocol":"TCP"}]`}
-	id := n.create(request)
-	if _, err := n.runtime().StartContainer(n.ctx, &runtimeapi.StartContainerRequest{ContainerId: id}); err != nil {
-		t.Fatal(err)
-	}
-	body, err := get(n.ctx, labClient(t, 1), "http://"+net.JoinHostPort(network.GetIp(), "8080")+"/four")
-	if err != nil || body != "hello from /four\n" {
-		t.Errorf("%s answers %q, %v", network.GetIp(), body, err)
-	}
-	// One socket takes clients of both families: the kernel lists it as IPv6's
-	// (proc_pid_net(5)), with its port in hexadecimal.
-	contains(t, "listeners", readFile(t, fmt.Sprintf("/proc/%d/net/tcp6", workerPid(t, id))), ":1F90 ")
 }

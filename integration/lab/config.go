@@ -157,8 +157,8 @@ func (c *Cluster) cniConfig() object {
 			"ipam": object{
 				"type":    "host-local",
 				"dataDir": c.path("cni/leases"),
-				"ranges":  [][]object{{{"subnet": "10.88.0.0/16"}}},
-				"routes":  []object{{"dst": "0.0.0.0/0"}},
+				"ranges":  [][]object{{{"subnet": "10.88.0.0/16"}}, {{"subnet": "2001:db8:88::/64"}}},
+				"routes":  []object{{"dst": "0.0.0.0/0"}, {"dst": "::/0"}},
 			},
 		}, {
 			"type": "portmap", "capabilities": object{"portMappings": true},

@@ -89,7 +89,7 @@ func (c *Cluster) startKubelet() error {
 		"--root-dir", c.path("kubelet"),
 		"--cert-dir", c.path("kubelet-pki"),
 		"--hostname-override", c.options.Node,
-		"--node-ip", nodeIP,
+		"--node-ip", nodeIP+","+nodeIPv6,
 		"--v", "2",
 	)
 }

@@ -178,8 +178,12 @@ func (c *Cluster) Dir() string { return c.dir }
 // Node returns the node's name.
 func (c *Cluster) Node() string { return c.options.Node }
 
-// NodeIP returns the node's address in the laboratory's network.
+// NodeIP returns the node's address in the laboratory's network, and its pods'
+// status.hostIP.
 func (c *Cluster) NodeIP() string { return nodeIP }
+
+// NodeIPv6 returns the node's other address.
+func (c *Cluster) NodeIPv6() string { return nodeIPv6 }
 
 // Socket returns the path of wazelet's CRI socket, valid inside and outside the
 // laboratory's namespaces.

@@ -14,11 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Addresses of the laboratory's only node. Every laboratory has a network
-// namespace of its own, so all of them use the same ones (TEST-NET-2, RFC 5737).
+// Addresses of the laboratory's only node, of both families. Every laboratory has
+// a network namespace of its own, so all of them use the same ones (TEST-NET-2,
+// RFC 5737; documentation, RFC 3849).
 const (
-	nodeIP  = "198.51.100.10"
-	gateway = "198.51.100.1"
+	nodeIP   = "198.51.100.10"
+	nodeIPv6 = "2001:db8:51::10"
+	gateway  = "198.51.100.1"
 )
 
 // namespaces are a network and a mount namespace, each pinned by a bind mount so
@@ -51,7 +53,7 @@ func (n namespaces) create(arrange func() error) error {
 		if err := n.pin(unix.Gettid()); err != nil {
 			return err
 		}
-		if err := errors.Join(loopbackUp(), nodeAddress()); err != nil {
+		if err := errors.Join(noAddressDetection(), loopbackUp(), nodeAddress()); err != nil {
 			return err
 		}
 		return arrange()
@@ -125,20 +127,31 @@ func loopbackUp() error {
 	return netlink.LinkSetUp(lo)
 }
 
-// nodeAddress gives the node an address on a real interface, which the kubelet
-// insists on, and a default route, which it derives its address from.
+// noAddressDetection lets the addresses of interfaces to come be used at once. The
+// kernel first asks for a second or two whether somebody has an IPv6 address
+// already (RFC 4862), here of a bridge with nobody else on it. The bridge plugin
+// adds its gateway with the first pod and does not wait: a connection to the pod
+// would be given the only other source there is, ::1, and hang.
+func noAddressDetection() error {
+	return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
+}
+
+// nodeAddress gives the node an address of each family on a real interface, which
+// the kubelet insists on, and a default route, which it derives its address from.
 func nodeAddress() error {
 	bridge := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
 	bridge.Name = "node0"
 	if err := netlink.LinkAdd(bridge); err != nil {
 		return fmt.Errorf("add interface node0: %w", err)
 	}
-	address, err := netlink.ParseAddr(nodeIP + "/24")
-	if err != nil {
-		return err
-	}
-	if err := netlink.AddrAdd(bridge, address); err != nil {
-		return fmt.Errorf("add %s to node0: %w", nodeIP, err)
+	for _, network := range []string{nodeIP + "/24", nodeIPv6 + "/64"} {
+		address, err := netlink.ParseAddr(network)
+		if err != nil {
+			return err
+		}
+		if err := netlink.AddrAdd(bridge, address); err != nil {
+			return fmt.Errorf("add %s to node0: %w", network, err)
+		}
 	}
 	if err := netlink.LinkSetUp(bridge); err != nil {
 		return fmt.Errorf("set node0 up: %w", err)

@@ -18,12 +18,13 @@ import (
 	"time"
 )
 
-// serviceCIDR is the range of Service addresses; its first address is the API
-// server's own Service.
+// serviceCIDR is the range of Service addresses, and serviceCIDRv6 that of the other
+// family; its first address is the API server's own Service.
 const (
-	serviceCIDR = "10.96.0.0/16"
-	serviceIP   = "10.96.0.1"
-	dnsIP       = "10.96.0.10"
+	serviceCIDR   = "10.96.0.0/16"
+	serviceCIDRv6 = "2001:db8:96::/112"
+	serviceIP     = "10.96.0.1"
+	dnsIP         = "10.96.0.10"
 )
 
 // authority signs the cluster's certificates.

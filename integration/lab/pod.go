@@ -25,7 +25,7 @@ type Pod struct {
 	Status struct {
 		Phase, Reason, Message string
 		PodIP, HostIP          string
-		PodIPs                 []struct{ IP string }
+		PodIPs, HostIPs        []struct{ IP string }
 		QOSClass               string `json:"qosClass"`
 		Conditions             []Condition
 		ContainerStatuses      []ContainerStatus

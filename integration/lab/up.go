@@ -160,7 +160,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		"--service-account-issuer", "https://kubernetes.default.svc",
 		"--service-account-key-file", pki("sa.key"),
 		"--service-account-signing-key-file", pki("sa.key"),
-		"--service-cluster-ip-range", serviceCIDR,
+		"--service-cluster-ip-range", serviceCIDR+","+serviceCIDRv6,
 		"--client-ca-file", pki("ca.crt"),
 		"--kubelet-client-certificate", pki("kubelet-client.crt"),
 		"--kubelet-client-key", pki("kubelet-client.key"),
