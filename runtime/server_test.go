@@ -3,8 +3,10 @@
 package runtime_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/integration/guests"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
@@ -22,15 +25,24 @@ import (
 	"github.com/wazelet/wazelet/sandbox"
 )
 
-// freePort finds a port of the loopback that nobody uses now.
+// freePort finds a port of the loopback that nobody uses now, and that no
+// connection is given until the guest has it: those get ephemeral ones, which
+// begin at 32768 unless the node says otherwise (ip(7), ip_local_port_range).
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000)))
+		if errors.Is(err, unix.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // serve starts a container of the web guest and returns its address.
