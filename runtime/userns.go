@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/wazelet/wazelet/runtime/lsm"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/sandbox"
 )
@@ -55,6 +56,10 @@ func checkIDs(sb sandbox.Sandbox, n Container) error {
 	}
 	if len(o.UIDs) == 0 {
 		return nil
+	}
+	if n.Config.SELinux != (lsm.Labels{}) {
+		return fmt.Errorf("SELinux label %s: cannot be had together with a user namespace (hostUsers: false): %w",
+			n.Config.SELinux.Process, errdefs.ErrFailedPrecondition)
 	}
 	if !mapped(o.UIDs, n.UID) {
 		return fmt.Errorf("user %d: the pod's user namespace (hostUsers: false) has no such id: %w", n.UID, errdefs.ErrInvalidArgument)

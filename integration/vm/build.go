@@ -87,7 +87,8 @@ func (b *build) disk(ctx context.Context, self string) error {
 	copies := map[string]string{
 		self:                                    testBinary,
 		filepath.Join(b.repo, "bin", "wazelet"): Wazelet,
-		filepath.Join(b.repo, "bin", "wazelet-worker"): Wazelet + "-worker",
+		filepath.Join(b.repo, "bin", "wazelet-worker"):      Wazelet + "-worker",
+		filepath.Join(b.repo, "bin", "wazelet-worker-http"): Wazelet + "-worker-http",
 	}
 	for from, to := range copies {
 		if err := copyFile(from, filepath.Join(root, to)); err != nil {

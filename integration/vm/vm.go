@@ -120,7 +120,7 @@ func (b *build) boot(ctx context.Context, out io.Writer) (int, error) {
 	parameters := append([]string{"console=ttyS0", "quiet", "panic=-1", "no_timer_check", "lsm=" + b.machine.Security}, b.machine.Parameters...)
 	command := parts.Tool(b.debian, "usr/bin/qemu-system-x86_64",
 		"-L", filepath.Join(b.debian, "usr/share/qemu"), "-L", filepath.Join(b.debian, "usr/share/seabios"),
-		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", "2", "-m", strconv.Itoa(memory),
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", "1", "-m", strconv.Itoa(memory),
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-kernel", kernel, "-initrd", b.path("initrd"), "-append", strings.Join(parameters, " "),
 		"-drive", "if=virtio,format=raw,cache=unsafe,file="+b.path("disk"),

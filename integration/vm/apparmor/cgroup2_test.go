@@ -103,7 +103,7 @@ func TestCgroupV2(t *testing.T) {
 	p := wazelet.Pod(t, config)
 	c := node.Container(pause)
 	c.Linux.Resources = &runtimeapi.LinuxContainerResources{
-		CpuPeriod: 100000, CpuQuota: 50000, CpuShares: 512, MemoryLimitInBytes: 128 << 20, CpusetCpus: "1",
+		CpuPeriod: 100000, CpuQuota: 50000, CpuShares: 512, MemoryLimitInBytes: 128 << 20, CpusetCpus: "0",
 		Unified: map[string]string{"memory.high": "100663296", "pids.max": "40", "memory.low": "8388608"},
 	}
 	g := groupOf(p, p.Run(c))
@@ -111,7 +111,7 @@ func TestCgroupV2(t *testing.T) {
 		t.Errorf("the group lies in %s", parent)
 	}
 	g.is(map[string]string{
-		"cpu.max": "50000 100000", "memory.max": "134217728", "cpuset.cpus": "1",
+		"cpu.max": "50000 100000", "memory.max": "134217728", "cpuset.cpus": "0",
 		"memory.high": "100663296", "memory.low": "8388608", "pids.max": "40",
 	})
 	if weight := g.read("cpu.weight"); weight == "100" {

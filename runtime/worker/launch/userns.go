@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -165,7 +164,7 @@ func (o *Options) sources(userns *os.File) (files []*os.File, err error) {
 		case spec.MountBind:
 			f, err = bindSource(m, userns)
 		case spec.MountImage:
-			f, err = mappedFiles(o.labelled(m.Files), userns, o.UserNS)
+			f, err = mappedFiles(m.Files, userns, o.UserNS)
 		default:
 			continue
 		}
@@ -174,25 +173,10 @@ func (o *Options) sources(userns *os.File) (files []*os.File, err error) {
 		}
 	}
 	if len(o.Spec.Root) > 0 {
-		f, err := mappedFiles(o.labelled(o.Spec.Root), userns, o.UserNS)
+		f, err := mappedFiles(o.Spec.Root, userns, o.UserNS)
 		return files, add("root file system", f, err)
 	}
 	return files, nil
-}
-
-// labelled gives all files of new file systems the container's SELinux label, which
-// may have commas.
-func (o *Options) labelled(mounts []spec.Mount) []spec.Mount {
-	if o.Spec.MountLabel == "" {
-		return mounts
-	}
-	mounts = slices.Clone(mounts)
-	for i, m := range mounts {
-		if m.Type != spec.MountBind {
-			mounts[i].Options = append(slices.Clone(m.Options), `context="`+o.Spec.MountLabel+`"`)
-		}
-	}
-	return mounts
 }
 
 // bindSource opens the source of a bind mount, with its ids mapped if that is
