@@ -237,7 +237,7 @@ func TestPidsLimitOnV2(t *testing.T) {
 
 // TestNothingStaysOnV2 looks at what the pods of the other tests left behind.
 func TestNothingStaysOnV2(t *testing.T) {
-	left, err := filepath.Glob("/sys/fs/cgroup/wazelet/*/*")
+	left, err := filepath.Glob("/sys/fs/cgroup/wazelet/*/*/cgroup.procs")
 	if err != nil || len(left) > 0 {
 		t.Errorf("groups that stayed: %q, %v", left, err)
 	}
