@@ -35,7 +35,7 @@ type storeChecker interface {
 	CheckStore(ctx context.Context, repair *wrapperspb.BoolValue) (*wrapperspb.StringValue, error)
 }
 
-func handleCheck(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+func handleCheck(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's order
 	in := &wrapperspb.BoolValue{}
 	if err := decode(in); err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/integration/guests"
 	"github.com/wazelet/wazelet/integration/guests/tiny"
@@ -46,9 +48,18 @@ func programs(b *testing.B) map[string]func() program {
 	}
 }
 
+// quiet keeps warnings of the store out of the figures.
+func quiet(b *testing.B) {
+	b.Helper()
+	before := logrus.GetLevel()
+	logrus.SetLevel(logrus.ErrorLevel)
+	b.Cleanup(func() { logrus.SetLevel(before) })
+}
+
 // BenchmarkImage brings a program from the registry to its end: pulled, compiled
 // and run for the first time; run again; and run after a restart of the daemon.
 func BenchmarkImage(b *testing.B) {
+	quiet(b)
 	all := programs(b)
 	for _, name := range []string{"tiny", "hello", "yosys"} {
 		b.Run(name, func(b *testing.B) {
@@ -103,6 +114,7 @@ func (d *daemon) toItsEnd(sb sandbox.Sandbox, img imageservice.Image, name strin
 // BenchmarkCrowd creates 50 containers at once of a module that is not compiled
 // yet, and tells how many compilers ran for it.
 func BenchmarkCrowd(b *testing.B) {
+	quiet(b)
 	wasm, err := guests.Read(guestDir, "hello")
 	if err != nil {
 		b.Fatal(err)

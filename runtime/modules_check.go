@@ -37,17 +37,16 @@ func (m *Modules) Check(ctx context.Context, keep func(module digest.Digest) boo
 		if !strings.HasPrefix(dir.Name(), unfinished) {
 			entries++
 		}
-		finding, err := m.checkEntry(dir.Name(), keep)
+		finding := m.checkEntry(dir.Name(), keep)
 		if finding == nil {
 			continue
 		}
-		if err == nil && repair {
+		if repair {
 			log.G(ctx).WithFields(log.Fields{"entry": dir.Name(), "cause": finding.Cause}).Warn("entry of the module cache removed")
-			err = m.takeOut(dir.Name())
-			finding.Repaired = err == nil
-		}
-		if err != nil {
-			return entries, findings, err
+			if err := m.takeOut(dir.Name()); err != nil {
+				return entries, findings, err
+			}
+			finding.Repaired = true
 		}
 		findings = append(findings, *finding)
 	}
@@ -55,41 +54,41 @@ func (m *Modules) Check(ctx context.Context, keep func(module digest.Digest) boo
 }
 
 // checkEntry looks at one name in the cache's folder; nil if there is nothing to be said.
-func (m *Modules) checkEntry(key string, keep func(digest.Digest) bool) (*imageservice.Finding, error) {
+func (m *Modules) checkEntry(key string, keep func(digest.Digest) bool) *imageservice.Finding {
 	dir := filepath.Join(m.options.Dir, key)
 	f := &imageservice.Finding{Object: "compiled module " + key}
 	if strings.HasPrefix(key, unfinished) {
 		if m.isWriting(key) || isGone(dir) {
-			return nil, nil
+			return nil
 		}
 		f.Cause, f.Remains = "its compiler was interrupted", true
-		return f, nil
+		return f
 	}
 	r, lastUsed, err := readEntry(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && isGone(dir):
-		return nil, nil // removed in the meantime
+		return nil // removed in the meantime
 	case err != nil:
 		f.Cause = "no entry of the module cache: " + err.Error()
-		return f, nil
+		return f
 	}
 	f.Object += " of " + r.Module
 	if r.Platform != engine.Platform() || engine.Key(r.Module) != key {
 		f.Cause, f.Remains = fmt.Sprintf("made by another engine or for another processor (%.200s)", r.Platform), true
-		return f, nil
+		return f
 	}
 	if err := verifyEntry(dir, r.Module); err != nil {
 		if isGone(dir) {
-			return nil, nil
+			return nil
 		}
 		f.Cause = err.Error()
-		return f, nil
+		return f
 	}
 	if !keep(digest.Digest(r.Module)) && time.Since(lastUsed) > recent {
 		f.Cause, f.Remains = "no image has this module, and it was last used "+lastUsed.UTC().Format(time.RFC3339), true
-		return f, nil
+		return f
 	}
-	return nil, nil
+	return nil
 }
 
 func isGone(path string) bool {
