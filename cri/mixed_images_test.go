@@ -79,6 +79,36 @@ func TestImagesAreOneNamespace(t *testing.T) {
 	}
 }
 
+// TestANameOfTwoImages: where a name means another image on each side, the node shows
+// the one that a pull gives, and removes both.
+func TestANameOfTwoImages(t *testing.T) {
+	n := newMixedNode(t, time.Minute)
+	ctx := t.Context()
+	ref := n.publishModule("moved:v1", enginetest.Print(1, "old\n"))
+	pull := func(handler string) string {
+		t.Helper()
+		id, err := n.images.PullImage(ctx, &runtimeapi.ImageSpec{Image: ref, RuntimeHandler: handler}, nil, nil)
+		must(t, err)
+		return id
+	}
+	theirs := pull("upstream")
+	n.publishModule("moved:v1", enginetest.Print(1, "new\n"))
+	ours := pull("")
+	if theirs == ours {
+		t.Fatalf("one image: %s", ours)
+	}
+	for handler, want := range map[string]string{"": ours, "upstream": theirs} {
+		s, err := n.images.ImageStatus(ctx, &runtimeapi.ImageSpec{Image: ref, RuntimeHandler: handler}, false)
+		if err != nil || s.GetImage().GetId() != want {
+			t.Errorf("handler %q: %v, %v; want %s", handler, s, err, want)
+		}
+	}
+	must(t, n.images.RemoveImage(ctx, &runtimeapi.ImageSpec{Image: ref}))
+	if list, err := n.images.ListImages(ctx, nil); err != nil || len(list) != 0 {
+		t.Errorf("left %v, %v", list, err)
+	}
+}
+
 // TestWasmNeedsNoUpstreamForItsImages: an upstream runtime that is away keeps no Wasm
 // pod from its image.
 func TestWasmNeedsNoUpstreamForItsImages(t *testing.T) {

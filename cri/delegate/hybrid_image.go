@@ -45,6 +45,12 @@ func (r *Router) isWasm(ctx context.Context, ref string) (bool, error) {
 	case here && there.GetImage() == nil:
 		return false, nil // ours, for an image volume perhaps: upstream pulls it
 	}
+	// Of an index that has both, Wazelet's entry was pulled for such a pod.
+	if name, ok := nameOfImage(there.GetImage(), ""); ok {
+		if wasm, _ := r.local.Hybrid.IsWasm(ctx, name); wasm {
+			return true, nil
+		}
+	}
 	return runsWasm(there.GetInfo()["info"]), nil
 }
 

@@ -13,7 +13,8 @@ import (
 )
 
 // ImageRouter answers the RPCs on images. Each side has a store of its own; together
-// they are one: an image's id, the digest of its config, is the same in both.
+// they are one: an image's id, the digest of its config, is the same in both. A name,
+// though, may mean two images: of an index each side has the entry that it can run.
 type ImageRouter struct {
 	runtimeapi.UnsafeImageServiceServer
 
@@ -43,13 +44,24 @@ func (r ImageRouter) pullThere(ctx context.Context, q *runtimeapi.PullImageReque
 // withoutHybrid is a request without the name of a handler that the upstream runtime
 // does not know.
 func (r *Router) withoutHybrid(q *runtimeapi.PullImageRequest) *runtimeapi.PullImageRequest {
-	theirs, hybrid := r.local.Hybrid.Handlers[q.GetImage().GetRuntimeHandler()]
-	if !hybrid {
+	theirs := r.theirHandler(q.GetImage().GetRuntimeHandler())
+	if theirs == q.GetImage().GetRuntimeHandler() {
 		return q
 	}
 	q = proto.CloneOf(q)
 	q.Image.RuntimeHandler = theirs
 	return q
+}
+
+// theirHandler is the handler that the upstream runtime knows an image's by.
+func (r *Router) theirHandler(name string) string {
+	if theirs, hybrid := r.local.Hybrid.Handlers[name]; hybrid {
+		return theirs
+	}
+	if r.own[name] {
+		return ""
+	}
+	return name
 }
 
 // pullHandler is the handler that an image is wanted for.
@@ -84,9 +96,15 @@ func (r *Router) upstreamPod(uid string) *runtimeapi.PodSandbox {
 
 // ImageStatus shows an image that either side has. The kubelet asks without saying for
 // which pod, and pulls nothing that is shown; CreateContainer sees to it that the pod's
-// side has it.
+// side has it. Where the name means another image on each side, it is the one that a
+// pull under the same name gives.
 func (r ImageRouter) ImageStatus(ctx context.Context, q *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
-	ours, theirs, err := both(ctx, r.local.Images.ImageStatus, q, func() (*runtimeapi.ImageStatusResponse, error) {
+	own := q
+	if !r.isOwn(q.GetImage().GetRuntimeHandler()) && q.GetImage() != nil {
+		own = proto.CloneOf(q)
+		own.Image.RuntimeHandler = "" // which it would not know
+	}
+	ours, theirs, err := both(ctx, r.local.Images.ImageStatus, own, func() (*runtimeapi.ImageStatusResponse, error) {
 		return r.upstreamImage(ctx, q)
 	})
 	switch {
@@ -94,8 +112,12 @@ func (r ImageRouter) ImageStatus(ctx context.Context, q *runtimeapi.ImageStatusR
 		return nil, err
 	case ours.GetImage() == nil:
 		return theirs, nil
-	case theirs.GetImage() != nil && theirs.GetImage().GetId() == ours.GetImage().GetId():
+	case theirs.GetImage() == nil:
+		return ours, nil
+	case theirs.GetImage().GetId() == ours.GetImage().GetId():
 		ours.Image = oneImage(ours.GetImage(), theirs.GetImage())
+	case !r.isOwn(q.GetImage().GetRuntimeHandler()):
+		return theirs, nil
 	}
 	return ours, nil
 }
@@ -104,8 +126,8 @@ func (r ImageRouter) ImageStatus(ctx context.Context, q *runtimeapi.ImageStatusR
 // not known to have it: a Wasm pod pulls it then.
 func (r ImageRouter) upstreamImage(ctx context.Context, q *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
 	theirs := proto.CloneOf(q)
-	if theirs.GetImage() != nil && r.own[theirs.GetImage().GetRuntimeHandler()] {
-		theirs.Image.RuntimeHandler = "" // which it would not know
+	if theirs.GetImage() != nil {
+		theirs.Image.RuntimeHandler = r.theirHandler(q.GetImage().GetRuntimeHandler())
 	}
 	known := func() (*runtimeapi.ImageStatusResponse, bool) {
 		all, _ := r.up.mirror.imageList()
@@ -152,21 +174,45 @@ func (r ImageRouter) RemoveImage(ctx context.Context, q *runtimeapi.RemoveImageR
 		}
 		return nil, cause
 	}
-	// Both sides must mean the same image, whatever names it has on which.
-	named := proto.CloneOf(q)
-	status, err := r.ImageStatus(ctx, imageStatus(ref))
+	images, err := r.imagesOf(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	if id := status.GetImage().GetId(); id != "" {
+	answer := &runtimeapi.RemoveImageResponse{}
+	for _, id := range images {
+		named := proto.CloneOf(q)
 		named.Image.Image = id
+		if _, err := done(ctx, r.up, r.up.images.RemoveImage, named, func(*runtimeapi.RemoveImageResponse) {
+			r.up.mirror.imageRemoved(id)
+		}); err != nil {
+			return nil, err
+		}
+		if answer, err = r.local.Images.RemoveImage(ctx, named); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := done(ctx, r.up, r.up.images.RemoveImage, named, func(*runtimeapi.RemoveImageResponse) {
-		r.up.mirror.imageRemoved(named.GetImage().GetImage())
-	}); err != nil {
+	return answer, nil
+}
+
+// imagesOf are the ids of the images that a reference means, as each of them may have
+// other names on one side than on the other; of none, it is the reference itself.
+func (r ImageRouter) imagesOf(ctx context.Context, ref string) ([]string, error) {
+	ours, theirs, err := both(ctx, r.local.Images.ImageStatus, imageStatus(ref), func() (*runtimeapi.ImageStatusResponse, error) {
+		return r.upstreamImage(ctx, imageStatus(ref))
+	})
+	if err != nil {
 		return nil, err
 	}
-	return r.local.Images.RemoveImage(ctx, named)
+	var ids []string
+	for _, image := range []*runtimeapi.Image{ours.GetImage(), theirs.GetImage()} {
+		if id := image.GetId(); id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return []string{ref}, nil
+	}
+	return ids, nil
 }
 
 // ImageFsInfo measures the file systems of both stores. The kubelet reads the first

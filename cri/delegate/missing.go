@@ -13,12 +13,14 @@ import (
 	"github.com/containerd/log"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // An image that one side has is shown as the node's, so that the kubelet does not pull
 // it for a pod of the other side. What is missing there is got when the container is
-// made, under the name by digest: it is the very image that the kubelet was shown.
+// made, under the name by digest: it is the very image that the kubelet was shown. Its
+// id may be another there: of an index each side has the entry that it can run.
 
 // createHere makes a container of Wazelet's own. An image that only the upstream
 // runtime has is taken from it.
@@ -39,10 +41,11 @@ func (r *Router) createHere(ctx context.Context, q *runtimeapi.CreateContainerRe
 	if statusErr != nil || there.GetImage() == nil {
 		return answer, err
 	}
-	if err := r.take(ctx, there.GetImage(), q); err != nil {
+	id, err := r.take(ctx, there.GetImage(), q)
+	if err != nil {
 		return nil, err
 	}
-	return r.local.Runtime.CreateContainer(ctx, q)
+	return r.local.Runtime.CreateContainer(ctx, ofImage(q, id))
 }
 
 // advise adds to the refusal of a native image where it can run.
@@ -57,39 +60,65 @@ func (r *Router) advise(ctx context.Context, ref string, err error) error {
 	return fmt.Errorf("%w: the image is not WebAssembly: native containers run in pods without this RuntimeClass, which the upstream runtime makes", err)
 }
 
-// take gets an image of the upstream runtime's.
-func (r *Router) take(ctx context.Context, image *runtimeapi.Image, q *runtimeapi.CreateContainerRequest) error {
+// take gets an image of the upstream runtime's, and returns what it is called here.
+func (r *Router) take(ctx context.Context, image *runtimeapi.Image, q *runtimeapi.CreateContainerRequest) (id string, err error) {
 	logger := log.G(ctx).WithField("image_id", image.GetId())
-	var problem error
+	if id := r.here(ctx, image); id != "" {
+		return id, nil
+	}
 	if r.local.TakeImage != nil {
-		if problem = r.local.TakeImage(ctx, image, r.up.conn); problem == nil {
+		problem := r.local.TakeImage(ctx, image, r.up.conn)
+		if problem == nil {
 			logger.Info("image taken from the upstream runtime")
-			return nil
+			return r.here(ctx, image), nil
 		}
 		logger.WithError(problem).Info("image not taken from the upstream runtime; its registry is asked")
 	}
-	name, ok := nameOfImage(image, q.GetConfig().GetImage().GetUserSpecifiedImage())
-	if !ok {
-		return fmt.Errorf("image %s: only the upstream runtime has it, without a name to pull it by: %w", image.GetId(), errdefs.ErrNotFound)
+	name, named := nameOfImage(image, q.GetConfig().GetImage().GetUserSpecifiedImage())
+	if !named {
+		return "", fmt.Errorf("image %s: only the upstream runtime has it, without a name to pull it by: %w", image.GetId(), errdefs.ErrNotFound)
 	}
-	_, err := r.local.Images.PullImage(ctx, &runtimeapi.PullImageRequest{
+	pulled, err := r.local.Images.PullImage(ctx, &runtimeapi.PullImageRequest{
 		Image: &runtimeapi.ImageSpec{Image: name}, SandboxConfig: q.GetSandboxConfig(),
 	})
 	if err != nil {
-		return fmt.Errorf("image %s: only the upstream runtime has it, and it cannot be pulled again: %w", image.GetId(), err)
+		return "", fmt.Errorf("image %s: only the upstream runtime has it, and it cannot be pulled again: %w", image.GetId(), err)
 	}
-	return nil
+	return pulled.GetImageRef(), nil
+}
+
+// here is the id of what Wazelet has under a digest of an image of the upstream
+// runtime's; "" when it has nothing.
+func (r *Router) here(ctx context.Context, image *runtimeapi.Image) (id string) {
+	for _, name := range image.GetRepoDigests() {
+		status, err := r.local.Images.ImageStatus(ctx, imageStatus(name))
+		if err == nil && status.GetImage() != nil {
+			return status.GetImage().GetId()
+		}
+	}
+	return ""
+}
+
+// ofImage is a request for a container of an image that has another id than the one
+// that was asked for; "" is none.
+func ofImage(q *runtimeapi.CreateContainerRequest, id string) *runtimeapi.CreateContainerRequest {
+	if id == "" || id == q.GetConfig().GetImage().GetImage() {
+		return q
+	}
+	q = proto.CloneOf(q)
+	q.Config.Image.Image = id
+	return q
 }
 
 // createThere makes a container upstream. An image that only Wazelet has is pulled by
 // the upstream runtime.
 func (r *Router) createThere(ctx context.Context, q *runtimeapi.CreateContainerRequest) (*runtimeapi.CreateContainerResponse, error) {
-	create := func() (*runtimeapi.CreateContainerResponse, error) {
+	create := func(q *runtimeapi.CreateContainerRequest) (*runtimeapi.CreateContainerResponse, error) {
 		return done(ctx, r.up, r.up.runtime.CreateContainer, q, func(a *runtimeapi.CreateContainerResponse) {
 			r.up.mirror.containerMade(a.GetContainerId(), q)
 		})
 	}
-	answer, err := create()
+	answer, err := create(q)
 	if !isNotFound(err) {
 		return answer, err
 	}
@@ -103,15 +132,28 @@ func (r *Router) createThere(ctx context.Context, q *runtimeapi.CreateContainerR
 	if statusErr != nil || there.GetImage() != nil || !ok {
 		return answer, err
 	}
-	log.G(ctx).WithField("image_ref", name).Info("image is pulled by the upstream runtime, which has it not")
-	_, err = forward(ctx, r.up, r.up.images.PullImage, &runtimeapi.PullImageRequest{
-		Image: &runtimeapi.ImageSpec{Image: name, RuntimeHandler: q.GetConfig().GetImage().GetRuntimeHandler()}, SandboxConfig: q.GetSandboxConfig(),
-	})
+	id, err := r.give(ctx, name, q)
 	if err != nil {
 		return nil, err
 	}
+	return create(ofImage(q, id))
+}
+
+// give has the upstream runtime get an image, and returns what it is called there.
+func (r *Router) give(ctx context.Context, name string, q *runtimeapi.CreateContainerRequest) (id string, err error) {
+	there, err := r.up.images.ImageStatus(passOn(ctx), imageStatus(name))
+	if err == nil && there.GetImage() != nil {
+		return there.GetImage().GetId(), nil
+	}
+	log.G(ctx).WithField("image_ref", name).Info("image is pulled by the upstream runtime, which has it not")
+	pulled, err := forward(ctx, r.up, r.up.images.PullImage, &runtimeapi.PullImageRequest{
+		Image: &runtimeapi.ImageSpec{Image: name, RuntimeHandler: q.GetConfig().GetImage().GetRuntimeHandler()}, SandboxConfig: q.GetSandboxConfig(),
+	})
+	if err != nil {
+		return "", err
+	}
 	r.up.imagesChanged()
-	return create()
+	return pulled.GetImageRef(), nil
 }
 
 func imageStatus(ref string) *runtimeapi.ImageStatusRequest {
