@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/integration/critest"
 )
 
 // TestNewerSpecs are those of the CRI validation suite for image volumes and pod
@@ -15,7 +17,7 @@ func TestNewerSpecs(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	n.critestImages()
-	const busybox = e2eImages + "busybox:1.29-2"
+	const busybox = critest.Busybox
 	n.pull(busybox)
 	config := n.sandboxConfig("newer")
 	sandbox := n.sandbox(config)

@@ -3,22 +3,17 @@
 package integration_test
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wazelet/wazelet/integration/critest"
+	"github.com/wazelet/wazelet/integration/lab/image"
 )
 
 // critestSkips lists the specs that do not pass.
 const critestSkips = "testdata/critest-skips.txt"
-
-// critestProcesses is how many specs run at once. They mostly wait.
-const critestProcesses = 4
 
 // TestCritest runs the whole CRI validation suite with the handler wasm. Every spec
 // passes or is in the list of critestSkips; see critest.Judge.
@@ -29,9 +24,15 @@ func TestCritest(t *testing.T) {
 		t.Fatalf("%s: %v", critestSkips, err)
 	}
 	n := newNodeFor(t, 15*time.Minute)
-	program := n.critestProgram(n.critestImages())
+	program := filepath.Join(n.dir, "critest")
+	if err := critest.WriteProgram(cluster, program, n.critestImages()); err != nil {
+		t.Fatal(err)
+	}
 	start := time.Now()
-	specs := n.critest(program)
+	specs, err := critest.Suite{Program: program, Dir: n.dir, Socket: n.socket(), Handler: "wasm"}.Run(n.ctx, cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
 	counts, faults := critest.Judge(specs, list)
 	for _, fault := range faults {
 		t.Error(fault)
@@ -39,38 +40,27 @@ func TestCritest(t *testing.T) {
 	t.Logf("critest: %s; %s", counts, time.Since(start).Round(time.Second))
 }
 
-// critest runs the suite and returns what became of its specs.
-func (n *node) critest(program string) []critest.Spec {
+// critestImages stores the suite's images and returns the hex digits of the digest of
+// the one that it pulls by its digest.
+func (n *node) critestImages() (digest string) {
 	n.t.Helper()
-	endpoint, file, tmp := "unix://"+n.socket(), filepath.Join(n.dir, "report.json"), filepath.Join(n.dir, "tmp")
-	if err := os.Mkdir(tmp, 0o755); err != nil {
+	wasm, err := critest.Wasm()
+	if err != nil {
 		n.t.Fatal(err)
 	}
-	defer n.unmount(tmp)
-	// It looks for ginkgo in PATH, and leaves files behind, and shared memory.
-	out, failed := cluster.Command(n.ctx, "unshare", "--ipc", "env", "TMPDIR="+tmp, "PATH="+cluster.PartsDir()+":"+os.Getenv("PATH"), program,
-		"-runtime-endpoint", endpoint, "-image-endpoint", endpoint, "-runtime-handler", "wasm",
-		"-parallel", strconv.Itoa(critestProcesses), "-ginkgo.no-color", "-ginkgo.json-report", file)
-	report, err := os.Open(file)
+	digest, err = critest.Push(n.ctx, cluster, wasm)
 	if err != nil {
-		n.t.Fatalf("critest: %v, %v\n%s", failed, err, tail(out.Stdout+out.Stderr, 16<<10))
+		n.t.Fatal(err)
 	}
-	defer report.Close()
-	specs, err := critest.Read(report)
-	if err != nil || len(specs) == 0 {
-		n.t.Fatalf("critest: %v, %v\n%s", failed, err, tail(out.Stdout+out.Stderr, 16<<10))
-	}
-	return specs
+	return digest
 }
 
-// unmount takes back what specs that failed have left mounted below a folder.
-func (n *node) unmount(dir string) {
-	n.t.Helper()
-	for line := range strings.Lines(readFile(n.t, fmt.Sprintf("/proc/%d/mountinfo", n.daemon.Process.Pid))) {
-		if point := strings.Fields(line)[4]; strings.HasPrefix(point, dir+"/") {
-			if _, err := cluster.Command(n.ctx, "umount", point); err != nil {
-				n.t.Error(err)
-			}
-		}
+// toolboxFiles are the files of an image that has what busybox's has.
+func toolboxFiles(t testing.TB) []image.File {
+	t.Helper()
+	wasm, err := critest.Wasm()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return wasm.Files
 }

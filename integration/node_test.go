@@ -21,6 +21,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/wazelet/wazelet/integration/critest"
+	"github.com/wazelet/wazelet/integration/lab"
 	"github.com/wazelet/wazelet/integration/lab/parts"
 )
 
@@ -43,7 +45,7 @@ var nodes = make(chan int, 1)
 func init() { nodes <- 0 }
 
 // mirrored are the registries whose images the laboratory's registry has.
-var mirrored = []string{"registry.example", "registry.k8s.io", "gcr.io", "k8s.gcr.io"}
+var mirrored = append([]string{lab.Registry}, critest.Hosts...)
 
 // newNode starts a node and waits until it answers. At the end of the test
 // everything on it is removed, and nothing may be left.

@@ -62,7 +62,11 @@ func (c *Cluster) writeConfigs() error {
 			"htpasswd": object{"realm": "wazelet-lab", "path": c.path("htpasswd")},
 		})),
 	}
-	for host, address := range map[string]string{Registry: registryAddress, PrivateRegistry: privateRegistryAddress} {
+	hosts := map[string]string{Registry: registryAddress, PrivateRegistry: privateRegistryAddress}
+	for _, host := range c.options.Mirrored {
+		hosts[host] = registryAddress
+	}
+	for host, address := range hosts {
 		files[filepath.Join("hosts.d", host, "hosts.toml")] = fmt.Sprintf(
 			"server = \"http://%[1]s\"\n\n[host.\"http://%[1]s\"]\n  capabilities = [\"pull\", \"resolve\"]\n", address)
 	}
@@ -140,12 +144,12 @@ func (c *Cluster) mixedHandlers() string {
 	if !c.options.Mixed {
 		return ""
 	}
-	return fmt.Sprintf(`default_handler = "runc"
+	return fmt.Sprintf(`default_handler = %[2]q
 handlers.wasm = {kind = "wasm"}
 handlers.runc = {kind = "delegate", endpoint = %[1]q}
 handlers.runc-other = {kind = "delegate", endpoint = %[1]q}
 handlers.hybrid = {kind = "hybrid", endpoint = %[1]q}
-`, c.ContainerdSocket())
+`, c.ContainerdSocket(), c.options.DefaultHandler)
 }
 
 func (c *Cluster) cniConfig() object {

@@ -59,8 +59,13 @@ type Options struct {
 	WazeletConfig string
 	// Mixed makes a node of both kinds: a containerd runs upstream of wazelet, whose
 	// handlers are wasm, runc and runc-other (containerd's) and hybrid. Pods without a
-	// RuntimeClass are containerd's.
+	// RuntimeClass are containerd's unless DefaultHandler says otherwise.
 	Mixed bool
+	// DefaultHandler is that of pods without a RuntimeClass where Mixed is set, by
+	// default runc.
+	DefaultHandler string
+	// Mirrored are further registries whose images the open registry has.
+	Mirrored []string
 	// FeatureGates are turned on in the API server and the kubelet.
 	FeatureGates []string
 	// Log receives a few lines of progress; nil discards them.
@@ -141,6 +146,7 @@ func (o *Options) complete() error {
 	}
 	o.Node = or(o.Node, "node0")
 	o.LogLevel = or(o.LogLevel, "debug")
+	o.DefaultHandler = or(o.DefaultHandler, "runc")
 	o.LogMaxSize = or(o.LogMaxSize, "10Mi")
 	if o.Log == nil {
 		o.Log = io.Discard

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,6 +64,16 @@ func (c *Cluster) RestartRuntime(ctx context.Context) error {
 		return err
 	}
 	return c.waitRuntime(ctx)
+}
+
+// RestartRuntimeWithDefault is RestartRuntime with another handler for pods without a
+// RuntimeClass, see Options.DefaultHandler.
+func (c *Cluster) RestartRuntimeWithDefault(ctx context.Context, handler string) error {
+	c.options.DefaultHandler = handler
+	if err := os.WriteFile(c.path("wazelet.toml"), []byte(c.wazeletConfig()), 0o600); err != nil {
+		return err
+	}
+	return c.RestartRuntime(ctx)
 }
 
 // RestartKubelet ends the kubelet with SIGTERM, starts it again and waits until it

@@ -25,8 +25,8 @@ import (
 type File struct {
 	Path    string
 	Content []byte
-	// Mode holds the permission bits; 0 means 0755 for folders and for .wasm
-	// files, 0644 for others.
+	// Mode holds the permission bits, and the set-user-ID bit; 0 means 0755 for
+	// folders and for .wasm files, 0644 for others.
 	Mode fs.FileMode
 	// Link makes the entry a symbolic link to that target.
 	Link string
@@ -52,20 +52,38 @@ func Files(config Config, files ...File) (v1.Image, error) { return Layers(confi
 
 // Layers returns an image with one layer per list of files, lowest first.
 func Layers(config Config, layers ...[]File) (v1.Image, error) {
-	platform, err := v1.ParsePlatform(platformOf(config))
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, files := range layers {
+		var err error
+		if img, err = withLayer(img, files); err != nil {
+			return nil, err
+		}
+	}
+	return withConfig(img, config)
+}
+
+// On returns the image with a further layer of files and another configuration. The
+// layers of several images on one base are made once.
+func On(base v1.Image, config Config, files ...File) (v1.Image, error) {
+	img, err := withLayer(base, files)
 	if err != nil {
 		return nil, err
 	}
-	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	for _, files := range layers {
-		layer, err := fileLayer(files)
-		if err != nil {
-			return nil, err
-		}
-		img, err = mutate.Append(img, mutate.Addendum{Layer: layer, MediaType: types.OCILayer})
-		if err != nil {
-			return nil, err
-		}
+	return withConfig(img, config)
+}
+
+func withLayer(img v1.Image, files []File) (v1.Image, error) {
+	layer, err := fileLayer(files)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.Append(img, mutate.Addendum{Layer: layer, MediaType: types.OCILayer})
+}
+
+func withConfig(img v1.Image, config Config) (v1.Image, error) {
+	platform, err := v1.ParsePlatform(platformOf(config))
+	if err != nil {
+		return nil, err
 	}
 	file, err := img.ConfigFile()
 	if err != nil {
@@ -112,7 +130,7 @@ func fileLayer(files []File) (v1.Layer, error) {
 		return nil, err
 	}
 	opener := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
-	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer))
+	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
 }
 
 // Archive returns the tar archive of the files: a layer before it is compressed.
@@ -146,6 +164,9 @@ func header(file File) *tar.Header {
 		h.Typeflag, h.Linkname = tar.TypeSymlink, file.Link
 	case file.HardLink != "":
 		h.Typeflag, h.Linkname = tar.TypeLink, strings.TrimPrefix(file.HardLink, "/")
+	}
+	if file.Mode&fs.ModeSetuid != 0 {
+		h.Mode |= 0o4000
 	}
 	if h.Mode == 0 {
 		h.Mode = 0o644
