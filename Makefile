@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-vm test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-vm test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest critest-mixed fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,14 +39,14 @@ cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
 	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker ./cmd/wazelet-worker-http
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...
 
-test: test-unit test-vm test-e2e ## Run every test (as root)
+test: test-unit test-vm test-e2e critest-mixed ## Run every test (as root)
 
-# The end-to-end suite is the package integration, and the packages below
-# integration/vm boot machines; all others are quick.
+# The end-to-end suites are the packages integration and integration/mixedcritest, and
+# the packages below integration/vm boot machines; all others are quick.
 test-unit: export WAZELET_CNI_BIN = $(abspath $(PARTS))/cni
-test-unit: build summary ## Run all tests but test-vm and test-e2e, with the race detector (as root)
+test-unit: build summary ## Run all tests but test-vm, test-e2e and critest-mixed, with the race detector (as root)
 	@$(GO) run $(LAB)/parts cni/bridge cni/loopback cni/host-local cni/portmap
-	$(GO) list ./... | grep -v -e '/integration$$' -e '/integration/vm/' \
+	$(GO) list ./... | grep -v -e '/integration$$' -e '/integration/mixedcritest$$' -e '/integration/vm/' \
 		| CGO_ENABLED=1 xargs $(GO) test -json -race -p 2 -timeout 10m | .cache/testsummary
 
 test-vm: build summary ## Run the tests of cgroup v2, AppArmor and SELinux in virtual machines (x86-64)
@@ -65,6 +65,9 @@ wasi-testsuite: build ## Run the public WASI test suite, a checkout in WASI_TEST
 
 critest: build parts ## Run the CRI validation suite with the handler wasm and print the counts (as root)
 	$(GO) test -count 1 -timeout 25m -v -run '^TestCritest$$' ./integration
+
+critest-mixed: build parts parts-containerd summary ## Hold a node of both kinds against the CRI validation suite (as root)
+	$(GO) test -json -count 1 -timeout 25m ./integration/mixedcritest | .cache/testsummary
 
 parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust, a machine
 	$(GO) run $(LAB)/parts
