@@ -84,9 +84,16 @@ func (b *Builder) stampFile(p Part) string {
 func (b *Builder) stamp(p Part) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, goruntime.Version(), goruntime.GOARCH, args(p, "-"), environment(p))
-	files := []string{"go.mod", "go.sum"}
-	if p.Source != "" {
-		files = []string{p.Source}
+	files := []string{p.Source}
+	if p.Source == "" {
+		files = []string{"go.mod", "go.sum"}
+		own, err := filepath.Glob(filepath.Join(b.dir(p), "*.go")) // a program of the nested module's own
+		if err != nil {
+			return "", err
+		}
+		for _, path := range own {
+			files = append(files, filepath.Base(path))
+		}
 	}
 	for _, name := range files {
 		content, err := os.ReadFile(filepath.Join(b.dir(p), name))

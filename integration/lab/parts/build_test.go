@@ -71,6 +71,10 @@ func TestBuildAgain(t *testing.T) {
 	if log := build(); !strings.Contains(log, "1 built") {
 		t.Errorf("go.mod changed: %s", log)
 	}
+	write(t, filepath.Join(b.Modules, "m", "main.go"), greeter+"\n// changed\n")
+	if log := build(); !strings.Contains(log, "1 built") {
+		t.Errorf("source changed: %s", log)
+	}
 	if err := os.Remove(b.Path(p.Name)); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +134,7 @@ func TestVersions(t *testing.T) {
 	}
 	for module, want := range map[string]string{
 		"kubernetes":   "k8s.io/kubernetes " + kubernetesVersion,
+		"kubeproxy":    "k8s.io/kubernetes " + kubernetesVersion,
 		"golangcilint": "golangci-lint/v2 v" + lintVersion,
 		"containerd":   "containerd/containerd/v2 " + containerdVersion,
 	} {
@@ -141,7 +146,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("modules/%s/go.mod does not require %s", module, want)
 		}
 	}
-	for _, p := range slices.Concat(Laboratory(), Containerd(), Lint()) {
+	for _, p := range slices.Concat(Laboratory(), Containerd(), Services(), Lint()) {
 		if _, err := NewBuilder(repo, nil).stamp(p); err != nil {
 			t.Error(err)
 		}

@@ -44,7 +44,8 @@ type Part struct {
 // InC tells whether building the part takes a compiler of C.
 func (p Part) InC() bool { return p.Cgo || p.Source != "" }
 
-// kubernetesVersion must equal the version in modules/kubernetes/go.mod.
+// kubernetesVersion must equal the version in the go.mod of modules/kubernetes and
+// modules/kubeproxy.
 const kubernetesVersion = "v1.37.2"
 
 // containerdVersion must equal the version in modules/containerd/go.mod.
@@ -116,6 +117,19 @@ func Containerd() []Part {
 		},
 		{Name: "pause", Source: "pause/pause.c"},
 	}
+}
+
+// Services returns what makes Services and the cluster's DNS work, in containers of
+// the cluster itself: kube-proxy and CoreDNS. Only those who have containers build them.
+func Services() []Part {
+	proxy := kubernetes("kube-proxy")
+	proxy.Module = "kubeproxy"
+	return []Part{proxy, {
+		Name:    "coredns",
+		Module:  "coredns",
+		Package: "github.com/wazelet/wazelet/integration/lab/modules/coredns",
+		LDFlags: stripped,
+	}}
 }
 
 // Lint returns the linter runner, which only make lint needs.
