@@ -57,6 +57,15 @@ func PrepareContainerd(ctx context.Context, log io.Writer) error {
 // ContainerdSocket returns the path of containerd's socket: its CRI and its own API.
 func (c *Cluster) ContainerdSocket() string { return c.path("containerd", "run", "containerd.sock") }
 
+// containerdRoot and containerdState are folders of containerd's CRI.
+func (c *Cluster) containerdRoot(name string) string {
+	return c.path("containerd", "root", "io.containerd.grpc.v1.cri", name)
+}
+
+func (c *Cluster) containerdState(name string) string {
+	return c.path("containerd", "run", "io.containerd.grpc.v1.cri", name)
+}
+
 // StartContainerd starts a containerd with runc in the laboratory, beside whatever
 // runs there, and returns when it answers and has its pause image. Its pods are on
 // the same network as wazelet's. PrepareContainerd has built what it runs.

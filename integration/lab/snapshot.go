@@ -31,7 +31,8 @@ type Snapshot struct {
 	Cgroups []string
 	// Leases are the addresses that the IPAM plugin holds.
 	Leases []string
-	// Files are wazelet's own per sandbox and container: records, sockets, roots.
+	// Files are wazelet's own per sandbox and container: records, sockets, roots; and
+	// containerd's, its shims' and runc's where there is one.
 	Files []string
 	// Interfaces are those of the node's network namespace, but for bridges.
 	Interfaces []string
@@ -170,9 +171,12 @@ func (c *Cluster) snapshotFiles(s *Snapshot) error {
 		}
 		return out, nil
 	}
-	var err error
-	if s.NetNS, err = names(filepath.Join(c.State(), "netns")); err != nil {
-		return err
+	for _, dir := range []string{filepath.Join(c.State(), "netns"), c.containerdState("netns")} {
+		found, err := names(dir)
+		if err != nil {
+			return err
+		}
+		s.NetNS = append(s.NetNS, found...)
 	}
 	leases, err := names(c.path("cni/leases/lab"))
 	if err != nil {
@@ -187,6 +191,10 @@ func (c *Cluster) snapshotFiles(s *Snapshot) error {
 		filepath.Join(c.State(), "sandboxes"), filepath.Join(c.State(), "containers"),
 		filepath.Join(c.Root(), "records", "sandboxes"), filepath.Join(c.Root(), "records", "containers"),
 		filepath.Join(c.dir, "host", "/var/lib/cni", "results"), c.path("kubelet", "pods"),
+		c.containerdRoot("sandboxes"), c.containerdRoot("containers"), c.containerdState("sandboxes"), c.containerdState("containers"),
+		c.path("containerd", "run", "io.containerd.runtime.v2.task", "k8s.io"), // bundles
+		filepath.Join(c.dir, "host", "/run/containerd", "s"),                   // the shims' sockets
+		filepath.Join(c.dir, "host", "/run/containerd", "runc", "k8s.io"),
 	} {
 		found, err := names(dir)
 		if err != nil {
