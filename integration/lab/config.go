@@ -161,7 +161,7 @@ func (c *Cluster) cniConfig() object {
 			"ipam": object{
 				"type":    "host-local",
 				"dataDir": c.path("cni/leases"),
-				"ranges":  [][]object{{{"subnet": "10.88.0.0/16"}}, {{"subnet": "2001:db8:88::/64"}}},
+				"ranges":  [][]object{{{"subnet": podCIDR}}, {{"subnet": "2001:db8:88::/64"}}},
 				"routes":  []object{{"dst": "0.0.0.0/0"}, {"dst": "::/0"}},
 			},
 		}, {

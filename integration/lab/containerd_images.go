@@ -16,9 +16,14 @@ import (
 // NAME's full reference, such as "registry.example/web:1".
 func (c *Cluster) ImportNative(ctx context.Context, ref, name string, program []byte) error {
 	config := image.Config{Platform: "linux/" + goruntime.GOARCH, Entrypoint: []string{"/" + name}, Env: []string{"PATH=/"}}
-	files := append(BaseFiles(), image.File{Path: "/proc/"}, image.File{Path: "/sys/"}, image.File{Path: "/dev/"},
-		image.File{Path: "/" + name, Content: program, Mode: 0o755})
+	files := append(NativeFiles(), image.File{Path: "/" + name, Content: program, Mode: 0o755})
 	return c.ImportFiles(ctx, ref, config, files...)
+}
+
+// NativeFiles are the files that images of native programs have beside them:
+// BaseFiles, and what a runtime mounts.
+func NativeFiles() []image.File {
+	return append(BaseFiles(), image.File{Path: "/proc/"}, image.File{Path: "/sys/"}, image.File{Path: "/dev/"})
 }
 
 // ImportFiles stores an image of files in containerd, without a registry, and

@@ -19,12 +19,14 @@ import (
 )
 
 // serviceCIDR is the range of Service addresses, and serviceCIDRv6 that of the other
-// family; its first address is the API server's own Service.
+// family; its first address is the API server's own Service. podCIDR is the range of
+// the pods' addresses.
 const (
 	serviceCIDR   = "10.96.0.0/16"
 	serviceCIDRv6 = "2001:db8:96::/112"
 	serviceIP     = "10.96.0.1"
 	dnsIP         = "10.96.0.10"
+	podCIDR       = "10.88.0.0/16"
 )
 
 // authority signs the cluster's certificates.
