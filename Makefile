@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-vm test-e2e lint lint-proof demo parts parts-containerd bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest critest-mixed fuzz clean
+.PHONY: help build toolbox toolbox-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest critest-mixed fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,14 +39,16 @@ cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
 	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker ./cmd/wazelet-worker-http
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet -p 2 ./...
 
-test: test-unit test-vm test-e2e critest-mixed ## Run every test (as root)
+test: test-unit test-vm test-e2e test-mixed critest-mixed ## Run every test (as root)
 
-# The end-to-end suites are the packages integration and integration/mixedcritest, and
-# the packages below integration/vm boot machines; all others are quick.
+# The end-to-end suites are the package integration and those below it that bring a
+# node up, and the packages below integration/vm boot machines; all others are quick.
+SUITES = -e '/integration$$' -e '/integration/mixed$$' -e '/integration/routing$$' -e '/integration/mixedcritest$$' -e '/integration/vm/'
+
 test-unit: export WAZELET_CNI_BIN = $(abspath $(PARTS))/cni
-test-unit: build summary ## Run all tests but test-vm, test-e2e and critest-mixed, with the race detector (as root)
+test-unit: build summary ## Run all quick tests, with the race detector (as root)
 	@$(GO) run $(LAB)/parts cni/bridge cni/loopback cni/host-local cni/portmap
-	$(GO) list ./... | grep -v -e '/integration$$' -e '/integration/mixedcritest$$' -e '/integration/vm/' \
+	$(GO) list ./... | grep -v $(SUITES) \
 		| CGO_ENABLED=1 xargs $(GO) test -json -race -p 2 -timeout 10m | .cache/testsummary
 
 test-vm: build summary ## Run the tests of cgroup v2, AppArmor and SELinux in virtual machines (x86-64)
@@ -54,6 +56,9 @@ test-vm: build summary ## Run the tests of cgroup v2, AppArmor and SELinux in vi
 
 test-e2e: build parts summary ## Run the end-to-end suite on a real control plane (as root)
 	$(GO) test -json -count 1 -timeout 25m $(E2EFLAGS) ./integration | .cache/testsummary
+
+test-mixed: build parts parts-mixed summary ## Run the suites on a node of both kinds, with containerd upstream (as root)
+	$(GO) test -json -count 1 -p 1 -timeout 25m $(MIXEDFLAGS) ./integration/routing ./integration/mixed | .cache/testsummary
 
 .PHONY: summary
 summary:
@@ -71,6 +76,9 @@ critest-mixed: build parts parts-containerd summary ## Hold a node of both kinds
 
 parts: ## Build what the laboratory runs: Kubernetes, etcd, registry, CNI, guests in C and Rust, a machine
 	$(GO) run $(LAB)/parts
+
+parts-mixed: parts-containerd ## Build kube-proxy and CoreDNS, which run as containers, and all of parts-containerd
+	$(GO) run $(LAB)/parts kube-proxy coredns
 
 parts-containerd: ## Build containerd, its shim, ctr, runc and a pause program as well
 	$(GO) run $(LAB)/parts containerd containerd-shim-runc-v2 ctr runc pause
