@@ -16,6 +16,7 @@ const (
 	heapMetric  = "/memory/classes/heap/objects:bytes"
 	growthRatio = 2
 	tidyAbove   = 2 << 20
+	idleSlack   = 512 << 10 // what a heap has to have grown since it was tidied when its guest was idle
 )
 
 // Collector collects garbage when, and only when, the guest is inside a host
@@ -27,6 +28,7 @@ const (
 type Collector struct {
 	calls  int
 	limit  uint64
+	tidied uint64 // what the heap was after the last Idle
 	sample [1]metrics.Sample
 }
 
@@ -65,6 +67,18 @@ func (c *Collector) Tidy() {
 	if c.heap() > tidyAbove {
 		debug.FreeOSMemory()
 	}
+}
+
+// Idle is for a guest that waits: it collects what the start has left, which in a
+// small worker is most of the heap, and what requests leave, and gives the memory
+// back to the kernel. Most calls find too little.
+func (c *Collector) Idle() {
+	if c.heap() < c.tidied+idleSlack {
+		return
+	}
+	debug.FreeOSMemory()
+	c.tidied = c.heap()
+	c.rest()
 }
 
 // heap returns the bytes of all objects, dead ones that are not yet swept

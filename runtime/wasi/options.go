@@ -28,6 +28,9 @@ type Options struct {
 	// Collect, when set, is called at the start of every host call that leaves garbage behind. It is
 	// the moment to collect: a guest that computes cannot be stopped for it, a guest in here can.
 	Collect func()
+	// Idle, when set, is called in a host call in which the guest has waited for a while: for what
+	// takes time and is of no use to a guest that has work. The guest goes on when it returns.
+	Idle func()
 }
 
 // Preopen is a directory the guest may use.

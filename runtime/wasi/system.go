@@ -19,6 +19,8 @@ import (
 type System struct {
 	args, env Strings
 	collect   func()
+	idle      func()
+	rested    atomic.Bool // idle was called, and nothing has woken the guest since
 	table     table
 	openat2   bool
 	clock     clock
@@ -43,7 +45,7 @@ const exitSet = 1 << 32
 
 // New makes the host of one guest. An error names the option at fault; nothing stays open then.
 func New(o Options) (_ *System, err error) {
-	s := &System{collect: o.Collect, wake: -1, openat2: haveOpenat2()}
+	s := &System{collect: o.Collect, idle: o.Idle, wake: -1, openat2: haveOpenat2()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

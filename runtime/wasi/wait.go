@@ -52,14 +52,29 @@ func (d *Descriptor) await(event int16) Errno {
 	return d.sys.wait(d.fd, event, time.Duration(timeout.Load()))
 }
 
+// restAfter is how long a guest has waited when Options.Idle is called.
+const restAfter = 100 * time.Millisecond
+
 // sleep is one ppoll; fds[0] is the wake descriptor. A signal ends it like a time-out does: callers
 // look at their conditions again. EINTR means that the guest is to end.
 func (s *System) sleep(fds []unix.PollFd, timeout *unix.Timespec, bounded bool) Errno {
 	if !bounded {
 		timeout = nil
 	}
+	// A long wait begins with a short one, once after each that was woken.
+	short := s.idle != nil && !s.rested.Load() && (timeout == nil || timeout.Nano() > int64(restAfter))
+	if short {
+		first := unix.NsecToTimespec(int64(restAfter))
+		timeout = &first
+	}
 	s.sleeping.Add(1)
-	_, err := unix.Ppoll(fds, timeout, nil)
+	n, err := unix.Ppoll(fds, timeout, nil)
+	if short && n == 0 && err == nil {
+		s.idle()
+		s.rested.Store(true)
+	} else if n > 0 {
+		s.rested.Store(false)
+	}
 	s.sleeping.Add(-1)
 	s.wakeups.Add(1)
 	if _, exited := s.Exited(); exited {

@@ -239,7 +239,7 @@ func (g *guest) prepare(ctx context.Context, module *engine.Module, outbound *ht
 	options := wasi.Options{
 		Args: g.container.Args, Env: g.container.Env,
 		Stdin: g.stdin, Stdout: g.stdout, Stderr: g.stderr,
-		Collect: g.collector.Collect, AnswersOnly: g.container.NoDialing,
+		Collect: g.collector.Collect, Idle: g.collector.Idle, AnswersOnly: g.container.NoDialing,
 	}
 	if !g.container.NoDirs {
 		options.Preopens = []wasi.Preopen{{Path: "/", FD: root}}
