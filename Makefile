@@ -97,6 +97,7 @@ lint-proof: ## Prove that each lint rule fires on a seeded fault
 
 bench: bench-pods ## Measure pods beside containerd's and write docs/performance.md anew (as root)
 	$(GO) run ./integration/podbench report -page docs/performance.md .cache/podbench.json
+	cp .cache/podbench.json docs/performance/result.json
 
 bench-pods: build ## Measure pods beside containerd's, into .cache/podbench.json; BENCH='-only start' for a part
 	@$(GO) build -o .cache/podbench ./integration/podbench

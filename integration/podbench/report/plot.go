@@ -117,7 +117,7 @@ func (p plot) axis(out *bytes.Buffer, s scale, height int) {
 				break
 			}
 			fmt.Fprintf(out, `<line x1="%.1f" y1="%d" x2="%.1[1]f" y2="%[3]d" stroke="#e5e7eb"/>`+"\n", s.x(v), plotTop-8, height-22)
-			text(out, s.x(v), float64(height-8), "middle", "#6b7280", fmt.Sprintf("%.4g", v))
+			text(out, s.x(v), float64(height-8), "middle", "#6b7280", fmt.Sprintf("%.6g", v))
 		}
 	}
 }

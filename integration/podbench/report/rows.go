@@ -65,7 +65,7 @@ func (r row) value(s *result.Series) float64 {
 
 // better is how many times better the first side is than the second.
 func (r row) better(first, second float64) float64 {
-	if first == 0 || second == 0 {
+	if first <= 0 || second <= 0 { // not measured, or within what else happens
 		return 0
 	}
 	if r.more {

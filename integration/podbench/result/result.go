@@ -94,7 +94,7 @@ func (f *File) Add(name, side, phase, unit string, samples ...float64) {
 	s.Samples = append(s.Samples, samples...)
 }
 
-// Merge takes over what the other file has measured.
+// Merge takes over what the other file, of the same machine, has measured later.
 func (f *File) Merge(other *File) {
 	for _, s := range other.Series {
 		f.Series = slices.DeleteFunc(f.Series, func(old Series) bool {
@@ -103,10 +103,14 @@ func (f *File) Merge(other *File) {
 	}
 	f.Series = append(f.Series, other.Series...)
 	for _, s := range other.Sides {
-		if !slices.Contains(f.Sides, s) {
+		i := slices.IndexFunc(f.Sides, func(old Side) bool { return old.Name == s.Name })
+		if i < 0 {
 			f.Sides = append(f.Sides, s)
+			continue
 		}
+		f.Sides[i] = s
 	}
+	f.Machine.Load = append(f.Machine.Load, other.Machine.Load...)
 }
 
 // Read reads a file.

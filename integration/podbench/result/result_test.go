@@ -40,10 +40,10 @@ func TestFile(t *testing.T) {
 	if s := g.Find("x", "a", ""); s == nil || len(s.Samples) != 3 {
 		t.Errorf("read %+v", g)
 	}
-	newer := &result.File{Sides: []result.Side{{Name: "a"}, {Name: "b"}}}
+	newer := &result.File{Sides: []result.Side{{Name: "a", Version: "2"}, {Name: "b"}}}
 	newer.Add("x", "a", "", "ms", 9)
 	g.Merge(newer)
-	if s := g.Find("x", "a", ""); len(g.Series) != 2 || len(s.Samples) != 1 || s.Samples[0] != 9 || len(g.Sides) != 2 {
+	if s := g.Find("x", "a", ""); len(g.Series) != 2 || len(s.Samples) != 1 || s.Samples[0] != 9 || len(g.Sides) != 2 || g.Sides[0].Version != "2" {
 		t.Errorf("merged %+v", g)
 	}
 	if err := os.WriteFile(name, []byte(`{"version":2,"sides":[{}]}`), 0o644); err != nil {
