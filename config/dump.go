@@ -20,7 +20,17 @@ const commentWidth = 90
 // documentation.
 func (c Config) Dump() ([]byte, error) {
 	d := &dumper{}
-	d.table("", reflect.ValueOf(c))
+	d.table("", reflect.ValueOf(c), reflect.Value{})
+	return bytes.TrimLeft(d.Bytes(), "\n"), d.err
+}
+
+// DumpChanges writes the configuration like Dump, but only the keys whose value is not
+// the default, and the version: what an administrator would write.
+func (c Config) DumpChanges() ([]byte, error) {
+	d := &dumper{}
+	defaults := Default()
+	defaults.Version = 0
+	d.table("", reflect.ValueOf(c), reflect.ValueOf(defaults))
 	return bytes.TrimLeft(d.Bytes(), "\n"), d.err
 }
 
@@ -31,17 +41,23 @@ type dumper struct {
 }
 
 // table writes the keys of one struct, plain values before tables. The path is
-// the table's own, empty for the file itself.
-func (d *dumper) table(path string, value reflect.Value) {
+// the table's own, empty for the file itself. What is as in the defaults is left out;
+// the zero Value has no defaults.
+func (d *dumper) table(path string, value, defaults reflect.Value) {
 	for _, tables := range []bool{false, true} {
 		for field, content := range value.Fields() {
 			name := field.Tag.Get("toml")
 			kind := content.Kind()
+			var standard reflect.Value
+			if defaults.IsValid() {
+				standard = defaults.FieldByIndex(field.Index)
+			}
 			switch isTable := kind == reflect.Struct || kind == reflect.Map; {
 			case isTable != tables:
+			case standard.IsValid() && reflect.DeepEqual(content.Interface(), standard.Interface()):
 			case kind == reflect.Struct:
 				d.header(child(path, name))
-				d.table(child(path, name), content)
+				d.table(child(path, name), content, standard)
 			case kind == reflect.Map:
 				d.header(child(path, name))
 				d.tables(child(path, name), content)
@@ -60,7 +76,7 @@ func (d *dumper) tables(path string, value reflect.Value) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		d.header(child(path, name))
-		d.table(child(path, name), names[name])
+		d.table(child(path, name), names[name], reflect.Value{})
 	}
 }
 

@@ -172,3 +172,30 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestDumpChangesWritesWhatDiffers keeps a file as short as an administrator would.
+func TestDumpChangesWritesWhatDiffers(t *testing.T) {
+	keys := func(content []byte) (keys []string) {
+		for line := range strings.Lines(string(content)) {
+			if !strings.HasPrefix(line, "#") && strings.TrimSpace(line) != "" {
+				keys = append(keys, strings.TrimSpace(line))
+			}
+		}
+		return keys
+	}
+	content, err := Default().DumpChanges()
+	if got := keys(content); err != nil || len(got) != 1 || got[0] != "version = 1" {
+		t.Errorf("of the defaults it writes %q, %v", got, err)
+	}
+	every, err := Load("testdata/every-key.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err = every.DumpChanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := Read(strings.NewReader(string(content))); err != nil || !reflect.DeepEqual(back, every) {
+		t.Errorf("it is not read back: %v\n%s", err, content)
+	}
+}
