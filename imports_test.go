@@ -17,7 +17,7 @@ const module = "github.com/wazelet/wazelet/"
 // rank orders the packages of ARCHITECTURE.md: a package may import only what
 // has a lower rank, or what lies in the same top folder.
 var rank = map[string]int{
-	"record": 0, "undo": 0, "cgroup": 0, "config": 0, "toolbox": 0, "observe": 0,
+	"packaging": 0, "record": 0, "undo": 0, "cgroup": 0, "config": 0, "toolbox": 0, "observe": 0,
 	"sandbox": 1, "imageservice": 1,
 	"runtime": 2,
 	"cri":     3,

@@ -14,7 +14,7 @@ import (
 )
 
 // newDoctor makes `wazelet doctor`.
-func newDoctor(load loader) *cobra.Command {
+func newDoctor(load loader, file *string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "doctor", Short: "Examine this node and say how to mend what is wrong", Args: cobra.NoArgs,
 		Long: "Examine whether this node's kernel, cgroups, network, directories and kubelet\nare as Wazelet needs them. Nothing is changed. The exit code is 1 when a finding\nkeeps pods from running.",
@@ -33,7 +33,7 @@ func newDoctor(load loader) *cobra.Command {
 		}
 		findings := doctor.Examine(c.Context(), doctor.Options{
 			Config: node, Version: version.String(), WorkerPath: worker,
-			KubeletConfig: *kubelet, CrictlConfig: *crictl,
+			ConfigPath: *file, KubeletConfig: *kubelet, CrictlConfig: *crictl,
 		})
 		write := doctor.WriteText
 		if *form == "json" {

@@ -72,7 +72,8 @@ func newRoot(args []string) *cobra.Command {
 	load := func() (config.Config, error) {
 		return loadConfig(*file, root.PersistentFlags().Changed("config"))
 	}
-	root.AddCommand(newServe(load), newRun(load, args), newImage(load, args), newConfig(load), newDoctor(load), newVersion())
+	root.AddCommand(newServe(load), newRun(load, args), newImage(load, args), newConfig(load), newDoctor(load, file), newVersion(),
+		newInstall(file), newUninstall(file), newWait())
 	return root
 }
 

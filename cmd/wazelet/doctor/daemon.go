@@ -83,6 +83,10 @@ func examineAnswer(socket string, answer probe.Answer, version string) []Finding
 			"Restart the daemon after an upgrade (`systemctl restart wazelet`); pods keep running.")...)
 	}
 	for _, condition := range answer.Unmet {
+		if !strings.HasSuffix(condition.Type, "Ready") { // a note of the upstream runtime's, such as of what it deprecates
+			findings = append(findings, warn(condition.Type+" does not hold: "+condition.Message, "Pods run all the same; see the upstream runtime's documentation.")...)
+			continue
+		}
 		findings = append(findings, fail(fmt.Sprintf("the daemon reports that %s does not hold: %s", condition.Type, condition.Message),
 			"See the findings above, and the daemon's log (`journalctl -u wazelet`).")...)
 	}

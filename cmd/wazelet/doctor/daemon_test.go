@@ -84,6 +84,8 @@ func TestWhatTheDaemonSays(t *testing.T) {
 		{probe.Answer{Name: "containerd", Version: "v2"}, "fail: /s belongs to containerd v2"},
 		{probe.Answer{Name: "wazelet", Version: "v1.0.0", Unmet: []probe.Condition{{Type: "NetworkReady", Message: "no file"}}},
 			"warn: the daemon at /s is version v1.0.0, this program v1.2.3\nfail: the daemon reports that NetworkReady does not hold: no file"},
+		{probe.Answer{Name: "wazelet", Version: "v1.2.3", Unmet: []probe.Condition{{Type: "HasNoDeprecationWarnings", Message: "old"}}},
+			"warn: HasNoDeprecationWarnings does not hold: old"},
 	} {
 		if got := about(examineAnswer("/s", test.answer, "v1.2.3"), ""); got != test.want {
 			t.Errorf("findings are %q, want %q", got, test.want)

@@ -40,6 +40,7 @@ type Options struct {
 	Version    string // of this wazelet
 	WorkerPath string // the wazelet-worker program that the daemon would use
 
+	ConfigPath    string // path of the file that Config is from, or would be
 	KubeletConfig string // path of the kubelet's configuration file
 	CrictlConfig  string // path of crictl's configuration file
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/wazelet/wazelet/cmd/wazelet/install"
 )
 
 // kubeletConfig is what the doctor reads of a KubeletConfiguration,
@@ -42,8 +44,16 @@ func examineKubelet(o Options, cgroupV2 bool) []Finding {
 	case k.Kind != "" && k.Kind != "KubeletConfiguration":
 		return fail(o.KubeletConfig+" is a "+k.Kind, "Name the kubelet's configuration with --kubelet-config.")
 	}
-	findings := examineEndpoints(o.KubeletConfig, endpoint, k)
-	findings = append(findings, examineFlags(filepath.Join(filepath.Dir(o.KubeletConfig), "kubeadm-flags.env"), endpoint)...)
+	pointer, err := installedPointer(o)
+	if err != nil {
+		return fail(err.Error(), "Correct it, or install again: `wazelet install`.")
+	}
+	var findings []Finding
+	if pointer == "" { // else what these look at has no say
+		findings = examineEndpoints(o.KubeletConfig, endpoint, k)
+		findings = append(findings, examineFlags(filepath.Join(filepath.Dir(o.KubeletConfig), "kubeadm-flags.env"), endpoint)...)
+		pointer = o.KubeletConfig
+	}
 	if k.CgroupDriver != "" && k.CgroupDriver != o.Config.Cgroup.Driver {
 		findings = append(findings, warn(
 			fmt.Sprintf("%s: cgroupDriver is %s, but the kubelet takes %s over from Wazelet", o.KubeletConfig, k.CgroupDriver, o.Config.Cgroup.Driver),
@@ -54,9 +64,24 @@ func examineKubelet(o Options, cgroupV2 bool) []Finding {
 			"Boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or set failCgroupV1: false.")...)
 	}
 	if findings == nil {
-		return ok("%s points here", o.KubeletConfig)
+		return ok("%s points here", pointer)
 	}
 	return findings
+}
+
+// installedPointer is the file by which `wazelet install` has told the kubelet: it wins
+// over the kubelet's configuration. It is empty where it did not, or where the file was
+// changed since.
+func installedPointer(o Options) (string, error) {
+	if o.ConfigPath == "" {
+		return "", nil
+	}
+	const node = install.Host("/")
+	m, err := node.ReadManifest(o.ConfigPath)
+	if err != nil || m == nil {
+		return "", err
+	}
+	return m.Points(node), nil
 }
 
 func examineEndpoints(file, endpoint string, k kubeletConfig) []Finding {

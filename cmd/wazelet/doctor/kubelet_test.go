@@ -3,10 +3,14 @@
 package doctor
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wazelet/wazelet/cmd/wazelet/install"
 )
 
 func TestKubeletMustPointHere(t *testing.T) {
@@ -102,4 +106,28 @@ func FuzzReadYAML(f *testing.F) {
 			t.Errorf("error does not name the file: %v", err)
 		}
 	})
+}
+
+// TestWhatWasInstalledPointsTheKubelet takes the word of the installer's manifest for a
+// kubelet whose configuration names another runtime, as long as its file is there.
+func TestWhatWasInstalledPointsTheKubelet(t *testing.T) {
+	o := healthy(t)
+	write(t, o.KubeletConfig, "kind: KubeletConfiguration\nfailCgroupV1: false\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n")
+	dir := filepath.Dir(o.KubeletConfig)
+	o.ConfigPath = filepath.Join(dir, "config.toml")
+	dropIn := filepath.Join(dir, "99-wazelet.conf")
+	content := "[Service]\n"
+	write(t, dropIn, content)
+	write(t, install.ManifestPath(o.ConfigPath), fmt.Sprintf(`{"version":1,"kubeletFile":%q,"files":[{"path":%[1]q,"sha256":"%x"}]}`, dropIn, sha256.Sum256([]byte(content))))
+	if got := about(examineKubelet(o, true), ""); got != "ok: "+dropIn+" points here" {
+		t.Errorf("installed: %s", got)
+	}
+	write(t, dropIn, "[Service]\nExecStart=/changed\n")
+	if got := about(examineKubelet(o, true), ""); !strings.HasPrefix(got, "fail: "+o.KubeletConfig+": containerRuntimeEndpoint is ") {
+		t.Errorf("changed since: %s", got)
+	}
+	write(t, install.ManifestPath(o.ConfigPath), "not JSON")
+	if got := about(examineKubelet(o, true), ""); !strings.HasPrefix(got, "fail: "+install.ManifestPath(o.ConfigPath)) {
+		t.Errorf("corrupt: %s", got)
+	}
 }
