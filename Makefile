@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest critest-mixed fuzz clean
+.PHONY: help build toolbox toolbox-image installer-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest critest-mixed fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,10 @@ toolbox: ## Build the toolbox, the Wasm program that bin/wazelet embeds
 
 toolbox-image: toolbox ## Make an image of the toolbox: bin/toolbox-image.tar, or push it with REF=…
 	@mkdir -p bin
-	@$(GO) run ./integration/lab/cmd/toolboximage $(if $(REF),-push $(REF) $(if $(INSECURE),-insecure),-o bin/toolbox-image.tar)
+	@$(GO) run ./integration/lab/cmd/ownimage $(if $(REF),-push $(REF) $(if $(INSECURE),-insecure),-o bin/toolbox-image.tar) toolbox
+
+installer-image: build ## Make the image that the Helm chart installs with: bin/installer-image.tar, or push it with REF=…
+	@$(GO) run ./integration/lab/cmd/ownimage $(if $(REF),-push $(REF) $(if $(INSECURE),-insecure),-o bin/installer-image.tar) installer
 
 cross: toolbox ## Build and vet for arm64, into bin/linux-arm64
 	GOARCH=arm64 $(BUILD) -ldflags '$(LDFLAGS)' -o bin/linux-arm64/ ./cmd/wazelet ./cmd/wazelet-worker ./cmd/wazelet-worker-http

@@ -137,6 +137,7 @@ func TestVersions(t *testing.T) {
 		"kubeproxy":    "k8s.io/kubernetes " + kubernetesVersion,
 		"golangcilint": "golangci-lint/v2 v" + lintVersion,
 		"containerd":   "containerd/containerd/v2 " + containerdVersion,
+		"helm":         "helm.sh/helm/v3 " + helmVersion,
 	} {
 		content, err := os.ReadFile(filepath.Join(NewBuilder(repo, nil).Modules, module, "go.mod"))
 		if err != nil {
@@ -146,7 +147,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("modules/%s/go.mod does not require %s", module, want)
 		}
 	}
-	for _, p := range slices.Concat(Laboratory(), Containerd(), Services(), Lint()) {
+	for _, p := range slices.Concat(Laboratory(), Containerd(), Services(), Helm(), Lint()) {
 		if _, err := NewBuilder(repo, nil).stamp(p); err != nil {
 			t.Error(err)
 		}

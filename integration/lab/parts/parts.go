@@ -51,6 +51,9 @@ const kubernetesVersion = "v1.37.2"
 // containerdVersion must equal the version in modules/containerd/go.mod.
 const containerdVersion = "v2.4.2"
 
+// helmVersion must equal the version in modules/helm/go.mod.
+const helmVersion = "v3.22.0"
+
 // lintVersion must equal the version in modules/golangcilint/go.mod.
 const lintVersion = "2.15.0"
 
@@ -129,6 +132,14 @@ func Services() []Part {
 		Module:  "coredns",
 		Package: "github.com/wazelet/wazelet/integration/lab/modules/coredns",
 		LDFlags: stripped,
+	}}
+}
+
+// Helm returns helm, which only the test of the chart needs.
+func Helm() []Part {
+	return []Part{{
+		Name: "helm", Module: "helm", Package: "helm.sh/helm/v3/cmd/helm",
+		LDFlags: stripped + " -X helm.sh/helm/v3/internal/version.version=" + helmVersion,
 	}}
 }
 

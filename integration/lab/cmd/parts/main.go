@@ -4,8 +4,8 @@
 //
 //	go run ./integration/lab/cmd/parts             everything a laboratory needs, the guests in C and Rust, modules from npm, a machine
 //	go run ./integration/lab/cmd/parts etcd crictl only these; containerd, containerd-shim-runc-v2,
-//	                                               ctr, runc, pause, kube-proxy and coredns are built
-//	                                               only when named
+//	                                               ctr, runc, pause, kube-proxy, coredns and helm are
+//	                                               built only when named
 //	go run ./integration/lab/cmd/parts -lint       the linter runner
 package main
 
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if !*lint {
 		all = parts.Laboratory()
 		if flags.NArg() > 0 {
-			all = slices.Concat(all, parts.Containerd(), parts.Services())
+			all = slices.Concat(all, parts.Containerd(), parts.Services(), parts.Helm())
 		}
 		// What the parts themselves run, such as iptables.
 		if err := lab.Install(ctx, out); err != nil {

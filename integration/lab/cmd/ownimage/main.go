@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command toolboximage makes an ordinary image of the toolbox, FROM scratch: the program as
-// /bin/toolbox.wasm and a link to it for every command. It writes the image as an archive of an OCI
-// layout, or pushes it.
+// Command ownimage makes the project's own images: that of the toolbox, FROM scratch with the program
+// as /bin/toolbox.wasm and a link to it for every command; and that of the installer, FROM scratch with
+// the programs. It writes the image as an archive of an OCI layout, or pushes it.
 //
-//	toolboximage -o toolbox.tar
-//	toolboximage -push registry.example/toolbox:v1
+//	ownimage -o toolbox.tar toolbox
+//	ownimage -push registry.example/installer:v1 installer
+//	ownimage -push registry.example/installer:v1-arm64 -programs bin/linux-arm64 -arch arm64 installer
 package main
 
 import (
@@ -29,27 +30,25 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "toolboximage:", err)
+		fmt.Fprintln(os.Stderr, "ownimage:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	flags := flag.NewFlagSet("toolboximage", flag.ContinueOnError)
+	flags := flag.NewFlagSet("ownimage", flag.ContinueOnError)
 	file := flags.String("o", "", "write an archive of an OCI layout to this file")
 	ref := flags.String("push", "", "push under this reference, with the credentials of docker login")
 	insecure := flags.Bool("insecure", false, "push to a registry that speaks plain HTTP")
+	programs := flags.String("programs", "bin", "the folder of the installer's programs")
+	arch := flags.String("arch", "", "the processor they are for; this machine's by default")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if (*file == "") == (*ref == "") {
 		return errors.New("give one of -o FILE and -push REF")
 	}
-	files, err := image.Toolbox()
-	if err != nil {
-		return err
-	}
-	img, err := image.Files(image.ToolboxConfig(), files...)
+	img, err := build(flags.Arg(0), *programs, *arch)
 	if err != nil {
 		return err
 	}
@@ -61,12 +60,32 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if *ref != "" {
 		where, err = *ref+"@"+digest.String(), push(ctx, *ref, *insecure, img)
 	} else {
-		err = archive(*file, img)
+		err = archive(*file, flags.Arg(0), img)
 	}
 	if err == nil {
 		fmt.Fprintln(stdout, where)
 	}
 	return err
+}
+
+// build makes one of the project's images.
+func build(what, programs, arch string) (img v1.Image, err error) {
+	var files []image.File
+	var config image.Config
+	switch what {
+	case "toolbox":
+		files, err = image.Toolbox()
+		config = image.ToolboxConfig()
+	case "installer":
+		files, err = image.Installer(programs)
+		config = image.InstallerConfig(arch)
+	default:
+		return nil, fmt.Errorf("there is toolbox and installer, not %q", what)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return image.Files(config, files...)
 }
 
 func push(ctx context.Context, ref string, insecure bool, img v1.Image) error {
@@ -81,10 +100,10 @@ func push(ctx context.Context, ref string, insecure bool, img v1.Image) error {
 	return remote.Write(parsed, img, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
 }
 
-func archive(file string, img v1.Image) error {
+func archive(file, name string, img v1.Image) error {
 	out, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(image.Export(out, map[string]string{"org.opencontainers.image.ref.name": "toolbox"}, img), out.Close())
+	return errors.Join(image.Export(out, map[string]string{"org.opencontainers.image.ref.name": name}, img), out.Close())
 }
