@@ -26,6 +26,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 	errs = append(errs, c.closeForwards())
 	// The kubelet first, or it would start again what is being stopped.
 	errs = append(errs, c.stopDaemon("kubelet", unix.SIGTERM, 10*time.Second))
+	errs = append(errs, c.stopDaemon(systemdName, unix.SIGTERM, 30*time.Second))
 	if c.PID("wazelet") != 0 {
 		errs = append(errs, c.removeSandboxes(ctx))
 	}

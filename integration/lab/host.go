@@ -61,6 +61,11 @@ func (c *Cluster) arrangeMounts() error {
 			return err
 		}
 	}
+	if c.options.Host {
+		if err := c.arrangeHost(); err != nil {
+			return err
+		}
+	}
 	// Shared among ourselves: volumes with mount propagation need it.
 	if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make / shared: %w", err)

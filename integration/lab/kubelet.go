@@ -14,7 +14,7 @@ func (c *Cluster) kubeletConfig() object {
 	return object{
 		"apiVersion":               "kubelet.config.k8s.io/v1beta1",
 		"kind":                     "KubeletConfiguration",
-		"containerRuntimeEndpoint": "unix://" + c.Socket(),
+		"containerRuntimeEndpoint": c.kubeletEndpoint(),
 		"address":                  nodeIP,
 		"healthzBindAddress":       "127.0.0.1",
 		"healthzPort":              10248,
@@ -67,6 +67,13 @@ func (c *Cluster) kubeletConfig() object {
 	}
 }
 
+func (c *Cluster) kubeletEndpoint() string {
+	if c.options.Host {
+		return "unix://" + c.ContainerdSocket()
+	}
+	return "unix://" + c.Socket()
+}
+
 func (c *Cluster) featureGates() object {
 	gates := object{}
 	for _, gate := range c.options.FeatureGates {
@@ -83,13 +90,17 @@ func (c *Cluster) Kubelet(ctx context.Context, path string) (string, error) {
 }
 
 func (c *Cluster) startKubelet() error {
-	return c.startDaemon("kubelet", c.part("kubelet"),
-		"--config", c.path("kubelet.yaml"),
+	return c.startDaemon("kubelet", c.part("kubelet"), append(c.kubeletFlags(), "--config", c.path("kubelet.yaml"))...)
+}
+
+// kubeletFlags are what the kubelet is not told by its configuration.
+func (c *Cluster) kubeletFlags() []string {
+	return []string{
 		"--kubeconfig", c.path("kubelet.conf"),
 		"--root-dir", c.path("kubelet"),
 		"--cert-dir", c.path("kubelet-pki"),
 		"--hostname-override", c.options.Node,
 		"--node-ip", nodeIP+","+nodeIPv6,
 		"--v", "2",
-	)
+	}
 }

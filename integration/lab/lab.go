@@ -68,6 +68,10 @@ type Options struct {
 	Mirrored []string
 	// FeatureGates are turned on in the API server and the kubelet.
 	FeatureGates []string
+	// Host lays a /etc, /opt and /var/lib of the laboratory's own over the machine's, with
+	// a systemd that runs the kubelet, for UpHost; /usr/local is read-only. Programs that
+	// install themselves see a node of their own.
+	Host bool
 	// Log receives a few lines of progress; nil discards them.
 	Log io.Writer
 }

@@ -126,16 +126,20 @@ func (c *Cluster) waitRegistries(ctx context.Context) error {
 func (c *Cluster) startBase(ctx context.Context) error {
 	return errors.Join(
 		c.startRegistries(ctx),
-		c.startDaemon("etcd", c.part("etcd"),
-			"--data-dir", c.path("etcd"),
-			"--listen-client-urls", "http://127.0.0.1:2379",
-			"--advertise-client-urls", "http://127.0.0.1:2379",
-			"--listen-peer-urls", "http://127.0.0.1:2380",
-			// The data is thrown away: a power failure may take it.
-			"--unsafe-no-fsync",
-			"--log-level", "warn",
-		),
+		c.startEtcd(),
 		c.StartRuntime(ctx),
+	)
+}
+
+func (c *Cluster) startEtcd() error {
+	return c.startDaemon("etcd", c.part("etcd"),
+		"--data-dir", c.path("etcd"),
+		"--listen-client-urls", "http://127.0.0.1:2379",
+		"--advertise-client-urls", "http://127.0.0.1:2379",
+		"--listen-peer-urls", "http://127.0.0.1:2380",
+		// The data is thrown away: a power failure may take it.
+		"--unsafe-no-fsync",
+		"--log-level", "warn",
 	)
 }
 
@@ -190,8 +194,19 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 }
 
 func (c *Cluster) startControllers(ctx context.Context) error {
+	if err := c.startControlPlane(); err != nil {
+		return err
+	}
+	// The kubelet ends when its runtime does not answer at the start.
+	if err := c.waitRuntime(ctx); err != nil {
+		return err
+	}
+	return c.startKubelet()
+}
+
+func (c *Cluster) startControlPlane() error {
 	common := []string{"--kubeconfig", c.path("admin.conf"), "--bind-address", "127.0.0.1", "--leader-elect=false"}
-	err := errors.Join(
+	return errors.Join(
 		c.startDaemon("kube-controller-manager", c.part("kube-controller-manager"), append(common,
 			"--service-account-private-key-file", c.path("pki/sa.key"),
 			"--root-ca-file", c.path("pki/ca.crt"),
@@ -200,17 +215,14 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 			"--horizontal-pod-autoscaler-initial-readiness-delay", "1s",
 			"--horizontal-pod-autoscaler-cpu-initialization-period", "1s")...),
 		c.startDaemon("kube-scheduler", c.part("kube-scheduler"), common...),
-		// The kubelet ends when its runtime does not answer at the start.
-		c.waitRuntime(ctx),
 	)
-	if err != nil {
-		return err
-	}
-	return c.startKubelet()
 }
 
-func (c *Cluster) waitNode(ctx context.Context) error {
-	ctx, stop := c.whileRunning(ctx, "kubelet", "wazelet", "kube-apiserver", "kube-controller-manager")
+func (c *Cluster) waitNode(ctx context.Context) error { return c.waitNodeOf(ctx, "kubelet", "wazelet") }
+
+// waitNodeOf waits for the node while these daemons of its run, and the control plane.
+func (c *Cluster) waitNodeOf(ctx context.Context, daemons ...string) error {
+	ctx, stop := c.whileRunning(ctx, append(daemons, "kube-apiserver", "kube-controller-manager")...)
 	defer stop()
 	node := "node/" + c.options.Node
 	err := c.WaitCreated(ctx, "default", node, "serviceaccount/default")
