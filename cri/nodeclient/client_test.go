@@ -129,17 +129,17 @@ func TestDescribe(t *testing.T) {
 	systemd, cgroupfs := runtimeapi.CgroupDriver_SYSTEMD, runtimeapi.CgroupDriver_CGROUPFS
 	unmet := []Condition{{"NetworkReady", "no file"}}
 	for _, test := range []struct {
-		runtime foreign
+		runtime *foreign
 		want    Description
 	}{
-		{foreign{driver: &systemd, config: `{"cni":{"binDir":"","binDirs":["/a","/b"],"confDir":"/c"}}`},
+		{&foreign{driver: &systemd, config: `{"cni":{"binDir":"","binDirs":["/a","/b"],"confDir":"/c"}}`},
 			Description{CgroupDriver: "systemd", CNIBinDirs: []string{"/a", "/b"}, CNIConfDir: "/c"}},
-		{foreign{driver: &cgroupfs, config: `{"cni":{"binDir":"/a","confDir":"/c"}}`},
+		{&foreign{driver: &cgroupfs, config: `{"cni":{"binDir":"/a","confDir":"/c"}}`},
 			Description{CgroupDriver: "cgroupfs", CNIBinDirs: []string{"/a"}, CNIConfDir: "/c"}},
-		{foreign{config: `root = "/x"`}, Description{}},
+		{&foreign{config: `root = "/x"`}, Description{}},
 	} {
 		test.want.Name, test.want.Version, test.want.Unmet = "other", "9.9", unmet
-		got, err := dial(t, &test.runtime).Describe(t.Context())
+		got, err := dial(t, test.runtime).Describe(t.Context())
 		if err != nil || !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%+v, %v, want %+v", got, err, test.want)
 		}

@@ -68,7 +68,7 @@ func TestData(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := m.PrepareProgram(t.Context(), NewCollector())
+			p, err := m.PrepareProgram(t.Context(), NewCollector(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
