@@ -56,46 +56,45 @@ func containerConfig(c *runtimeapi.ContainerConfig) (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, err
 	}
-	filter, err := seccompProfile("config.linux.security_context", security.GetSeccomp(), security.GetSeccompProfilePath()) //nolint:staticcheck // old clients still send the deprecated field
-	if err != nil {
-		return runtime.Config{}, err
+	config := runtime.Config{
+		Name:          c.GetMetadata().GetName(),
+		Attempt:       c.GetMetadata().GetAttempt(),
+		ImageRef:      userImage(c.GetImage()),
+		Command:       c.GetCommand(),
+		Args:          c.GetArgs(),
+		Env:           env,
+		WorkingDir:    c.GetWorkingDir(),
+		Labels:        c.GetLabels(),
+		Annotations:   c.GetAnnotations(),
+		Mounts:        volumes,
+		Devices:       nodes,
+		CDIDevices:    named,
+		LogPath:       c.GetLogPath(),
+		Resources:     limits,
+		OOMScoreAdj:   int(c.GetLinux().GetResources().GetOomScoreAdj()),
+		User:          runsAs,
+		ReadOnlyRoot:  security.GetReadonlyRootfs(),
+		MaskedPaths:   security.GetMaskedPaths(),
+		ReadonlyPaths: security.GetReadonlyPaths(),
+		Stdin:         c.GetStdin(),
+		StdinOnce:     c.GetStdinOnce(),
+		TTY:           c.GetTty(),
+		StopSignal:    signal,
 	}
-	profile, err := appArmorProfile("config.linux.security_context", security.GetApparmor(), security.GetApparmorProfile()) //nolint:staticcheck // likewise
-	if err != nil {
-		return runtime.Config{}, err
+	return config, confinement(&config, security)
+}
+
+// confinement adds what further confines a container: filter, profile and labels.
+func confinement(config *runtime.Config, security *runtimeapi.LinuxContainerSecurityContext) (err error) {
+	const field = "config.linux.security_context"
+	if config.SeccompProfile, err = seccompProfile(field, security.GetSeccomp(), security.GetSeccompProfilePath()); err != nil { //nolint:staticcheck // old clients still send the deprecated field
+		return err
 	}
-	labels, err := selinuxLabels("config.linux.security_context", security.GetSelinuxOptions())
-	if err != nil {
-		return runtime.Config{}, err
+	if config.AppArmorProfile, err = appArmorProfile(field, security.GetApparmor(), security.GetApparmorProfile()); err != nil { //nolint:staticcheck // likewise
+		return err
 	}
-	return runtime.Config{
-		Name:            c.GetMetadata().GetName(),
-		Attempt:         c.GetMetadata().GetAttempt(),
-		ImageRef:        userImage(c.GetImage()),
-		Command:         c.GetCommand(),
-		Args:            c.GetArgs(),
-		Env:             env,
-		WorkingDir:      c.GetWorkingDir(),
-		Labels:          c.GetLabels(),
-		Annotations:     c.GetAnnotations(),
-		Mounts:          volumes,
-		Devices:         nodes,
-		CDIDevices:      named,
-		LogPath:         c.GetLogPath(),
-		Resources:       limits,
-		OOMScoreAdj:     int(c.GetLinux().GetResources().GetOomScoreAdj()),
-		User:            runsAs,
-		SeccompProfile:  filter,
-		AppArmorProfile: profile,
-		SELinux:         labels,
-		ReadOnlyRoot:    security.GetReadonlyRootfs(),
-		MaskedPaths:     security.GetMaskedPaths(),
-		ReadonlyPaths:   security.GetReadonlyPaths(),
-		Stdin:           c.GetStdin(),
-		StdinOnce:       c.GetStdinOnce(),
-		TTY:             c.GetTty(),
-		StopSignal:      signal,
-	}, nil
+	config.SELinux, err = selinuxLabels(field, security.GetSelinuxOptions())
+	return err
 }
 
 // validateContainer checks every field that is taken over as it is.

@@ -29,7 +29,7 @@ func takeImage(images *imageservice.Service) func(context.Context, *runtimeapi.I
 	return func(ctx context.Context, image *runtimeapi.Image, upstream grpc.ClientConnInterface) error {
 		ctx = namespaces.WithNamespace(ctx, containerdNamespace)
 		store := proxy.NewContentStore(contentapi.NewContentClient(upstream))
-		var last error = fmt.Errorf("image %s: has no name: %w", image.GetId(), errdefs.ErrNotFound)
+		last := fmt.Errorf("image %s: has no name: %w", image.GetId(), errdefs.ErrNotFound)
 		for _, name := range append(image.GetRepoDigests(), image.GetRepoTags()...) {
 			known, err := imagesapi.NewImagesClient(upstream).Get(ctx, &imagesapi.GetImageRequest{Name: name})
 			if err != nil {

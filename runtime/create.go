@@ -148,10 +148,7 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	defer files.close()
 	made.Push("state directory", func(context.Context) error { return os.RemoveAll(c.dir(n.ID)) })
 
-	if err := c.label(n, p); err != nil {
-		return fmt.Errorf("container %s: %w", n.Config.Name, err)
-	}
-	if err := c.keepProfile(n); err != nil {
+	if err := errors.Join(c.label(n, p), c.keepProfile(n)); err != nil {
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
 	if worker.Seccomp, err = c.filter(n); err != nil {

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +68,7 @@ func TestAnAdoptedPodIsNotOursToEnd(t *testing.T) {
 	if there, err := netns.Exists(path); err != nil || !there {
 		t.Errorf("the pod's network namespace is gone: %v", err)
 	}
-	if _, err := os.Stat(c.Dir(pod.ID)); !os.IsNotExist(err) {
+	if _, err := os.Stat(c.Dir(pod.ID)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("its directory stays: %v", err)
 	}
 }

@@ -23,7 +23,10 @@ func (e Error) GRPCStatus() *status.Status { return e.Status }
 
 // asItIs keeps an error of the upstream runtime's from being put in other words.
 func asItIs(err error) error {
-	if s, ok := status.FromError(err); ok && err != nil {
+	if err == nil {
+		return nil
+	}
+	if s, ok := status.FromError(err); ok {
 		return Error{s}
 	}
 	return err

@@ -73,7 +73,7 @@ func (h *health) found() (gone time.Duration) {
 
 // why is the cause for which the upstream runtime is not there, and since when; nil
 // when it is.
-func (h *health) why() (cause error, since time.Time, stalled bool) {
+func (h *health) why() (cause error, since time.Time, stalled bool) { //nolint:staticcheck // the error is what is asked for
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.cause, h.since, h.stalled

@@ -113,13 +113,6 @@ func (m *mirror) imageRemoved(ref string) {
 	}
 }
 
-// imageSeen writes down an image that was asked for.
-func (m *mirror) imageSeen(image *runtimeapi.Image) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.images.put(image)
-}
-
 func (m *mirror) sandboxSeen(r *runtimeapi.PodSandboxStatusResponse) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

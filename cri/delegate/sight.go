@@ -26,60 +26,56 @@ func (m *mirror) look() *sight {
 
 // since is what must have happened between two moments, in an order in which it can
 // have: first what began, then what ended, then what went.
-func (now *sight) since(then *sight) (all []happening) {
+func (s *sight) since(then *sight) (all []happening) {
 	pods := map[string]*runtimeapi.PodSandbox{}
-	for _, s := range []*sight{then, now} {
-		for _, sb := range s.sandboxes {
+	for _, at := range []*sight{then, s} {
+		for _, sb := range at.sandboxes {
 			pods[sb.GetId()] = sb
 		}
 	}
-	was, is := then.states(), now.states()
-	add := func(id, pod string, kinds ...runtimeapi.ContainerEventType) {
+	was, is := then.states(), s.states()
+	add := func(id, pod string, kinds []runtimeapi.ContainerEventType) {
 		for _, kind := range kinds {
 			all = append(all, happening{id: id, sandbox: pods[pod], kind: kind})
 		}
 	}
-	const (
-		created = runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT
-		started = runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT
-		stopped = runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT
-		deleted = runtimeapi.ContainerEventType_CONTAINER_DELETED_EVENT
-	)
-	for _, id := range now.ids() {
+	for _, id := range s.ids() {
 		before, known := was[id]
-		switch after := is[id]; {
-		case !known && after.phase == begun:
-			add(id, after.pod, created)
-		case !known && after.phase == running:
-			add(id, after.pod, created, started)
-		case !known && after.phase == ended:
-			add(id, after.pod, created, started, stopped)
-		case before.phase == begun && after.phase == running:
-			add(id, after.pod, started)
-		case before.phase != ended && after.phase == ended:
-			add(id, after.pod, stopped)
+		if !known {
+			before.phase = absent
 		}
+		add(id, is[id].pod, steps(before.phase, is[id].phase))
 	}
 	for _, id := range then.ids() {
-		before := was[id]
-		if _, here := is[id]; here {
-			continue
+		if _, here := is[id]; !here {
+			add(id, was[id].pod, steps(was[id].phase, gone))
 		}
-		if before.phase != ended {
-			add(id, before.pod, stopped)
-		}
-		add(id, before.pod, deleted)
 	}
 	return all
+}
+
+// steps are the events that lie between two phases.
+func steps(from, to phase) (kinds []runtimeapi.ContainerEventType) {
+	for p := from + 1; p <= to; p++ {
+		kinds = append(kinds, map[phase]runtimeapi.ContainerEventType{
+			begun:   runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT,
+			running: runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT,
+			ended:   runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT,
+			gone:    runtimeapi.ContainerEventType_CONTAINER_DELETED_EVENT,
+		}[p])
+	}
+	return kinds
 }
 
 // phase is how far a container or a sandbox has come.
 type phase int
 
 const (
-	begun phase = iota
+	absent phase = iota
+	begun
 	running
 	ended
+	gone
 )
 
 type state struct {

@@ -21,9 +21,8 @@ type table[T any] struct {
 
 // change is what a call did to one item; a nil item is gone.
 type change[T any] struct {
-	number int
-	id     string
-	apply  func(old T, had bool) (T, bool)
+	id    string
+	apply func(old T, had bool) (T, bool)
 }
 
 // begin is called before a list is asked for; what it returns goes to end.

@@ -32,14 +32,9 @@ func (u *Upstream) PassUnknown(_ any, client grpc.ServerStream) error {
 	if err != nil {
 		return asItIs(err)
 	}
-	asked := make(chan error, 1)
-	go func() { asked <- copyRequests(upstream, client) }()
-	if err := copyAnswers(client, upstream); err != nil {
-		return asItIs(err)
-	}
-	cancel()
-	<-asked
-	return nil
+	// It ends with the call at the latest; what goes wrong is in the answer.
+	go func() { _ = copyRequests(upstream, client) }()
+	return asItIs(copyAnswers(client, upstream))
 }
 
 func copyRequests(upstream grpc.ClientStream, client grpc.ServerStream) error {

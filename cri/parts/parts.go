@@ -8,9 +8,10 @@ package parts
 import "google.golang.org/protobuf/proto"
 
 const (
-	// Most bounds the items of one part, MostBytes their size. The largest single
-	// item is a little over 2 MiB, so that a part stays far below a message's bound.
-	Most      = 1000
+	// Most bounds the items of one part.
+	Most = 1000
+	// MostBytes bounds their size. The largest single item is a little over 2 MiB, so
+	// that a part stays far below a message's bound.
 	MostBytes = 4 << 20
 )
 

@@ -138,7 +138,7 @@ func (n *node) processes() map[string]int {
 	n.t.Helper()
 	client, err := nodeclient.New(n.ContainerdSocket())
 	n.must(err)
-	defer client.Close() //nolint:errcheck // it has served
+	defer client.Close()
 	list, err := client.Processes(n.ctx)
 	n.must(err)
 	pids := map[string]int{}

@@ -100,7 +100,7 @@ func (c *Cluster) kubeletFlags() []string {
 		"--root-dir", c.path("kubelet"),
 		"--cert-dir", c.path("kubelet-pki"),
 		"--hostname-override", c.options.Node,
-		"--node-ip", nodeIP+","+nodeIPv6,
+		"--node-ip", nodeIP + "," + nodeIPv6,
 		"--v", "2",
 	}
 }

@@ -94,7 +94,7 @@ func (r *removal) tell() {
 	for _, pod := range r.pods {
 		r.say("would stop and remove pod %s", pod)
 	}
-	for _, file := range slices.Backward(r.node.manifest.Files) {
+	for _, file := range slices.Backward(r.manifest.Files) {
 		r.say("would remove %s", file.Path)
 		if file.Replaced != "" {
 			r.say("would put back %s", file.Replaced)
@@ -121,7 +121,7 @@ func (r *removal) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(removeIfThere(place), r.Host.removeDirs(r.node.manifest.Dirs)); err != nil {
+	if err := errors.Join(removeIfThere(place), r.Host.removeDirs(r.manifest.Dirs)); err != nil {
 		return err
 	}
 	if r.services != nil && !r.NoRestart {
@@ -185,13 +185,13 @@ func (r *removal) removePods(ctx context.Context) error {
 // tellsKubelet picks the files that tell the kubelet of Wazelet: the one that names the
 // socket, and the drop-in of its unit, which makes it wait for the daemon.
 func (r *removal) tellsKubelet(file Installed) bool {
-	return file.Path == r.node.manifest.KubeletFile || strings.HasPrefix(file.Path, unitDir+"/"+r.KubeletUnit+".d/")
+	return file.Path == r.manifest.KubeletFile || strings.HasPrefix(file.Path, unitDir+"/"+r.KubeletUnit+".d/")
 }
 
 // remove removes installed files, the last one first, and puts back what they replaced.
 func (r *removal) remove(which func(Installed) bool) error {
 	var errs []error
-	for _, file := range slices.Backward(r.node.manifest.Files) {
+	for _, file := range slices.Backward(r.manifest.Files) {
 		if !which(file) {
 			continue
 		}
@@ -207,8 +207,8 @@ func (r *removal) remove(which func(Installed) bool) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	r.node.manifest.Files = slices.DeleteFunc(r.node.manifest.Files, which)
-	return r.node.manifest.write(r.Host, r.Config)
+	r.manifest.Files = slices.DeleteFunc(r.manifest.Files, which)
+	return r.manifest.write(r.Host, r.Config)
 }
 
 // atEnd looks whether the runtime's pods went on.

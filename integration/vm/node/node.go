@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // the registry's, which is silenced
 	"net"
 	"net/http"
 	"os"
