@@ -105,18 +105,35 @@ func (n *node) stillThere(what string, before state) {
 	}
 }
 
-// policy does with the installer's ServiceAccount what it must not.
+// policy does with the installer's ServiceAccount what it may and what it must not. A
+// token names its pod's node, as the impersonated user does here.
 func (n *node) policy() {
 	n.t.Helper()
-	const account = "system:serviceaccount:wazelet:wazelet-installer"
-	for patch, why := range map[string]string{
-		`{"metadata":{"labels":{"wazelet.dev/installed":"false"}}}`: "the node it runs on only", // a token of no node's pod
-		`{"spec":{"unschedulable":true}}`:                           "",
-		`{"metadata":{"labels":{"other":"x"}}}`:                     "",
+	const account, named = "system:serviceaccount:wazelet:wazelet-installer", "authentication.kubernetes.io/node-name="
+	// kubectl looks at what it patches, which the installer need not.
+	n.must(n.Apply(n.ctx, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: look}
+rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: look}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: look}
+subjects: [{kind: ServiceAccount, name: wazelet-installer, namespace: wazelet}]
+`))
+	for _, test := range []struct{ extra, patch, refusal string }{
+		{named + n.Node(), `{"metadata":{"labels":{"wazelet.dev/installed":"true","other":null}}}`, ""},
+		{named + "another", `{"metadata":{"labels":{"wazelet.dev/installed":"false"}}}`, "the node it runs on only"},
+		{named + n.Node(), `{"spec":{"unschedulable":true}}`, "may change labels only"},
+		{named + n.Node(), `{"metadata":{"annotations":{"a":"b"}}}`, "may change labels only"},
+		{named + n.Node(), `{"metadata":{"labels":{"other":"x"}}}`, "the label wazelet.dev/installed only"},
+		{named + n.Node(), `{"metadata":{"labels":{"kubernetes.io/os":null}}}`, "the label wazelet.dev/installed only"},
 	} {
-		_, err := n.Kubectl(n.ctx, "patch", "node", n.Node(), "--as", account, "--type=merge", "-p", patch)
-		if err == nil || !strings.Contains(err.Error(), "wazelet-installer") || !strings.Contains(err.Error(), why) {
-			n.t.Errorf("patch %s by the installer: %v", patch, err)
+		_, err := n.Kubectl(n.ctx, "patch", "node", n.Node(), "--as", account, "--as-user-extra", test.extra, "--type=merge", "-p", test.patch)
+		if test.refusal == "" && err != nil || test.refusal != "" && (err == nil || !strings.Contains(err.Error(), test.refusal)) {
+			n.t.Errorf("%s patches %s: %v", test.extra, test.patch, err)
 		}
 	}
 }
