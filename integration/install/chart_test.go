@@ -42,7 +42,9 @@ func TestChart(t *testing.T) {
 	n.must(n.mkdir("/etc/wazelet"))
 	before, left := n.state(), n.files(touched...)
 
-	n.must(second(n.Helm(n.ctx, n.chart("install", "--create-namespace")...)))
+	// A release that did not let itself be uninstalled cannot be upgraded, so the time for
+	// that is given now.
+	n.must(second(n.Helm(n.ctx, n.chart("install", "--create-namespace", "--set", "uninstall.timeout=60s")...)))
 	n.must(second(n.Kubectl(n.ctx, "rollout", "status", "daemonset/wazelet-installer", "--namespace", "wazelet", "--timeout=3m")))
 	n.waitRuntime("wazelet")
 	if label := n.label(); label != "true" {
@@ -54,13 +56,11 @@ func TestChart(t *testing.T) {
 
 	// Pods that only Wazelet can run keep it on its node.
 	n.must(n.Delete(n.ctx, "default", "pod/native"))
-	n.must(second(n.Helm(n.ctx, n.chart("upgrade", "--set", "uninstall.timeout=10s")...)))
 	if out, err := n.Helm(n.ctx, "uninstall", "wazelet", "--namespace", "wazelet", "--timeout=2m"); err == nil {
 		t.Errorf("uninstalled under a pod: %s", out.Stdout)
 	}
 	n.stillThere("not uninstalled", before)
 	n.must(n.Delete(n.ctx, "default", "pod/wasm"))
-	n.must(second(n.Helm(n.ctx, n.chart("upgrade", "--set", "uninstall.timeout=3m")...)))
 	n.must(second(n.Helm(n.ctx, "uninstall", "wazelet", "--namespace", "wazelet", "--timeout=4m")))
 	n.waitRuntime("containerd")
 	n.stillThere("uninstalled", before)

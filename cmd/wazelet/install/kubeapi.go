@@ -99,17 +99,29 @@ func (d daemonSet) done() bool {
 	return s.ObservedGeneration >= d.Metadata.Generation && s.UpdatedNumberScheduled == s.DesiredNumberScheduled && s.NumberReady == s.DesiredNumberScheduled
 }
 
-// RunOnFleet gives the first init container of a DaemonSet, named NAMESPACE/NAME, other
-// arguments, and waits until it has done its work on every node. tell is called with
-// how far it is.
+// fleetContainer is the name of the DaemonSet's init container that works on a node, and
+// fleetRun the annotation of its pods that makes each run a new one.
+const (
+	fleetContainer = "installer"
+	fleetRun       = "wazelet.dev/run"
+)
+
+// RunOnFleet has a DaemonSet, named NAMESPACE/NAME, run its installer with other
+// arguments, in new pods, and waits until it has done its work on every node. tell is
+// called with how far it is.
 func (k *Kubernetes) RunOnFleet(ctx context.Context, name string, args []string, tell func(string)) error {
 	namespace, short, found := strings.Cut(name, "/")
 	if !found || namespace == "" || short == "" {
 		return fmt.Errorf("%q names no DaemonSet: NAMESPACE/NAME does", name)
 	}
 	path := "/apis/apps/v1/namespaces/" + url.PathEscape(namespace) + "/daemonsets/" + url.PathEscape(short)
-	patch := []map[string]any{{"op": "replace", "path": "/spec/template/spec/initContainers/0/args", "value": args}}
-	if err := k.do(ctx, http.MethodPatch, path, "application/json-patch+json", patch, nil); err != nil {
+	// New pods, even when the arguments are those of a run that has failed: the old ones
+	// wait longer and longer between two tries.
+	patch := map[string]any{"spec": map[string]any{"template": map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{fleetRun: time.Now().UTC().Format(time.RFC3339Nano)}},
+		"spec":     map[string]any{"initContainers": []map[string]any{{"name": fleetContainer, "args": args}}},
+	}}}
+	if err := k.do(ctx, http.MethodPatch, path, "application/strategic-merge-patch+json", patch, nil); err != nil {
 		return fmt.Errorf("DaemonSet %s: %w", name, err)
 	}
 	last := ""
