@@ -214,19 +214,24 @@ func TestResizeOnV2(t *testing.T) {
 	}
 }
 
-// TestPidsLimitOnV2 has no room for another process than the container's own.
+// TestPidsLimitOnV2 has no room for another process than the container's own, which may
+// still want a thread: a command takes more.
 func TestPidsLimitOnV2(t *testing.T) {
 	p := wazelet.Pod(t, node.Sandbox("pids"))
 	c := node.Container(pause)
 	id := p.Run(c)
 	g := groupOf(p, id)
-	used := g.read("pids.current")
+	used, err := strconv.Atoi(g.read("pids.current"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := strconv.Itoa(used + 2)
 	if err := wazelet.Runtime.UpdateContainerResources(t.Context(), id, &runtimeapi.ContainerResources{
-		Linux: &runtimeapi.LinuxContainerResources{Unified: map[string]string{"pids.max": used}},
+		Linux: &runtimeapi.LinuxContainerResources{Unified: map[string]string{"pids.max": limit}},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	g.is(map[string]string{"pids.max": used})
+	g.is(map[string]string{"pids.max": limit})
 	if out, err := p.Exec(id, "/touch.wasm"); err == nil {
 		t.Errorf("a command ran: %q", out)
 	}
