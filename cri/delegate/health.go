@@ -31,7 +31,6 @@ type health struct {
 	since   time.Time // when it was found away; zero while it is there
 	cause   error     // why it is away
 	stalled bool      // connected, but without an answer
-	ever    bool      // it has answered since the daemon's start
 
 	away  chan struct{} // has a value when somebody has found it away
 	there chan struct{} // closed once it is there; a new one when it goes
@@ -67,7 +66,7 @@ func (h *health) found() (gone time.Duration) {
 	default:
 		close(h.there)
 	}
-	h.since, h.cause, h.stalled, h.ever = time.Time{}, nil, false, true
+	h.since, h.cause, h.stalled = time.Time{}, nil, false
 	return gone
 }
 

@@ -114,11 +114,21 @@ func (r *Router) descriptors(ctx context.Context) (own, upstream labelKeys, err 
 	return keysOf(ours.GetDescriptors()), keysOf(theirs.GetDescriptors()), nil
 }
 
-// relabelled gives values the labels that all have, where these are not their own.
+// relabelled gives values the labels that all have, where these are not their own. Which
+// metrics that concerns is found out once, not for each of the thousands of values.
 func relabelled(pods []*runtimeapi.PodSandboxMetrics, own, all labelKeys) []*runtimeapi.PodSandboxMetrics {
+	other := map[string]bool{}
+	for name, keys := range all {
+		if !slices.Equal(own[name], keys) {
+			other[name] = true
+		}
+	}
+	if len(other) == 0 {
+		return pods
+	}
 	list := make([]*runtimeapi.PodSandboxMetrics, 0, len(pods))
 	for _, pod := range pods {
-		if !needsLabels(pod, own, all) {
+		if !hasAny(pod, other) {
 			list = append(list, pod)
 			continue
 		}
@@ -132,10 +142,11 @@ func relabelled(pods []*runtimeapi.PodSandboxMetrics, own, all labelKeys) []*run
 	return list
 }
 
-func needsLabels(pod *runtimeapi.PodSandboxMetrics, own, all labelKeys) bool {
-	other := func(m *runtimeapi.Metric) bool { return !slices.Equal(own[m.GetName()], all[m.GetName()]) }
-	return slices.ContainsFunc(pod.GetMetrics(), other) || slices.ContainsFunc(pod.GetContainerMetrics(), func(c *runtimeapi.ContainerMetrics) bool {
-		return slices.ContainsFunc(c.GetMetrics(), other)
+// hasAny says whether a pod has a value of one of the metrics.
+func hasAny(pod *runtimeapi.PodSandboxMetrics, names map[string]bool) bool {
+	named := func(m *runtimeapi.Metric) bool { return names[m.GetName()] }
+	return slices.ContainsFunc(pod.GetMetrics(), named) || slices.ContainsFunc(pod.GetContainerMetrics(), func(c *runtimeapi.ContainerMetrics) bool {
+		return slices.ContainsFunc(c.GetMetrics(), named)
 	})
 }
 
