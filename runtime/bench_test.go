@@ -29,6 +29,7 @@ func BenchmarkContainer(b *testing.B) {
 			sb := d.pod("bench")
 			d.remove(d.started(sb.ID, img, "warm")) // compiled by now
 			b.Run("start", func(b *testing.B) {
+				defer traced(b)()
 				for i := range b.N {
 					c := d.started(sb.ID, img, strconv.Itoa(i))
 					b.StopTimer()

@@ -68,9 +68,9 @@ type Modules struct {
 	compiles atomic.Int64 // compilers that were started
 	life     modulesLife
 
-	mu       sync.Mutex      // held while entries are verified or removed
-	verified map[string]bool // entries that were, by key
-	writing  map[string]bool // folders that compilers write to, by name
+	mu       sync.Mutex        // held while entries are verified or removed
+	verified map[string]string // the fingerprints of entries that were, by key
+	writing  map[string]bool   // folders that compilers write to, by name
 }
 
 // Compiled is one entry of the cache. The caller closes Dir.
@@ -106,7 +106,7 @@ func NewModules(o ModulesOptions) (*Modules, error) {
 			log.L.WithError(err).Warn("an unfinished compile stays until the next start")
 		}
 	}
-	m := &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), flights: map[string]*flight{}, verified: map[string]bool{}, writing: map[string]bool{}}
+	m := &Modules{options: o, slots: semaphore.NewWeighted(o.Parallel), flights: map[string]*flight{}, verified: map[string]string{}, writing: map[string]bool{}}
 	m.life.Context, m.life.end = context.WithCancelCause(context.Background())
 	return m, nil
 }

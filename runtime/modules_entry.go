@@ -14,10 +14,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/runtime/engine"
 )
@@ -130,27 +132,49 @@ func verifyEntry(dir, module string) error {
 	return nil
 }
 
-// admit verifies an entry the first time that it is used in this daemon's life;
-// one that is not what it was is removed, and ErrNotFound. Machine code is
-// compared again, by a checksum of the engine's, each time that it is loaded.
+// fingerprint tells whether an entry's files were touched: for each its inode, size and
+// the times of its last changes (stat(2)). Whoever changes a file changes its ctime.
+func fingerprint(dir string) (string, error) {
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == entryFile {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return &fs.PathError{Op: "stat", Path: path, Err: err}
+		}
+		_, err = fmt.Fprintln(&b, path, st.Dev, st.Ino, st.Mode, st.Size, st.Mtim, st.Ctim)
+		return err
+	})
+	return b.String(), err
+}
+
+// admit verifies an entry the first time that it is used in this daemon's life, and
+// again when its files were touched since; one that is not what it was is removed, and
+// ErrNotFound.
 func (m *Modules) admit(ctx context.Context, key, module string) error {
 	dir := filepath.Join(m.options.Dir, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.verified[key] {
-		return nil
-	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	now, err := fingerprint(dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return notCompiled(module)
 	}
-	if err := verifyEntry(dir, module); err != nil {
+	if err == nil && now == m.verified[key] {
+		return nil
+	}
+	if err == nil {
+		err = verifyEntry(dir, module)
+	}
+	if err != nil {
 		log.G(ctx).WithError(err).WithField("module", module).Warn("compiled module is damaged and made anew")
 		if err := m.discard(key); err != nil {
 			return err
 		}
 		return notCompiled(module)
 	}
-	m.verified[key] = true
+	m.verified[key] = now
 	return nil
 }
 

@@ -127,6 +127,9 @@ func TestChangedEntriesAreMadeAnew(t *testing.T) {
 		"module": func(t *testing.T, entry string) {
 			edit(t, filepath.Join(entry, "module.wasm"), func(b []byte) []byte { return append(b, 0, 2, 1, 'x') })
 		},
+		"code": func(t *testing.T, entry string) {
+			edit(t, filepath.Join(entry, "code"), func(b []byte) []byte { return append([]byte{^b[0]}, b[1:]...) })
+		},
 		"information": func(t *testing.T, entry string) {
 			edit(t, filepath.Join(entry, "info.json"), func(b []byte) []byte { return bytes.Replace(b, []byte("command"), []byte("reactor"), 1) })
 		},
@@ -159,6 +162,27 @@ func TestChangedEntriesAreMadeAnew(t *testing.T) {
 				t.Errorf("%d compilers ran in the end", n)
 			}
 		})
+	}
+}
+
+// An entry that was verified is verified again once somebody has touched it, even if
+// its size and the time of its last write are what they were.
+func TestTouchedEntriesAreVerifiedAgain(t *testing.T) {
+	dir := t.TempDir()
+	m := cache(t, dir, 0)
+	wasm := tiny.Hello("hello\n")
+	code := filepath.Join(ensure(t, m, wasm), "code")
+	st, err := os.Stat(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, code, func(b []byte) []byte { return append([]byte{^b[0]}, b[1:]...) })
+	if err := os.Chtimes(code, time.Time{}, st.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	ensure(t, m, wasm)
+	if n := m.Compiles(); n != 2 || entriesOf(t, dir) != 1 {
+		t.Errorf("%d compilers ran, %d entries", n, entriesOf(t, dir))
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 
 // format is the version of what Compile writes. It changes with the layout,
 // the features below, and whatever else makes older output unusable.
-const format = 6
+const format = 7
 
 // features is what compiled modules use: WebAssembly 2.0 and extensions.
 // Exception handling is not among them, because wazero 1.12.0 miscompiles it:

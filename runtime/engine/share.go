@@ -3,9 +3,9 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,88 +15,171 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// codeFile holds the module's machine code alone, from the first byte of a
-// page on, so that it can be mapped.
-const codeFile = "code"
+// wazero reads a module's machine code from its cache into memory of the process's own.
+// All that run a module are to hold its code once, and a start is not to read tens of
+// megabytes: so what wazero finds in its cache is an entry that is whole but has no
+// functions (hollow), and the code and where each function begins in it are two files
+// that are mapped, and put in their places.
+const (
+	codeFile      = "code"      // the machine code
+	functionsFile = "functions" // where each function begins in it: see writeFunctions
+)
 
-// machineCode returns the memory that holds a compiled module's machine code,
-// nil when wazero keeps it elsewhere than where it is looked for. There is no
-// interface for that; a test notices when a new version moves it.
-func machineCode(compiled wazero.CompiledModule) (code []byte) {
+// native is what there is of a compiled module, within wazero.
+type native struct {
+	code    *[]byte // the machine code
+	offsets *[]int  // where each function begins in it
+	count   int     // of the module's own functions
+	alone   bool    // whether the engine, which keeps its modules in the order of their addresses, has no other
+}
+
+// nativeOf finds the code of a compiled module. There is no interface for that: ok is
+// false when wazero keeps it elsewhere than where it is looked for, which a test notices.
+func nativeOf(compiled wazero.CompiledModule) (n native, ok bool) {
 	defer func() {
 		if recover() != nil {
-			code = nil
+			n, ok = native{}, false
 		}
 	}()
-	// *compiledModule{module: *Module{ID}, compiledEngine: *engine{compiledModules:
-	// map[ID]*{*compiledModule{*executables{executable}}}}}
+	// *compiledModule{module: *Module{ID, FunctionSection}, compiledEngine: *engine{compiledModules:
+	// map[ID]*{*compiledModule{*executables{executable}, functionOffsets}}}}
 	module := reflect.ValueOf(compiled).Elem()
 	id := module.FieldByName("module").Elem().FieldByName("ID")
 	engine := module.FieldByName("compiledEngine").Elem().Elem()
-	return engine.FieldByName("compiledModules").MapIndex(id).Elem().FieldByName("executable").Bytes()
+	found := engine.FieldByName("compiledModules").MapIndex(id).Elem()
+	code, offsets := found.FieldByName("executable"), found.FieldByName("functionOffsets")
+	if code.Type() != reflect.TypeFor[[]byte]() || offsets.Type() != reflect.TypeFor[[]int]() || code.Len() == 0 {
+		return n, false
+	}
+	return native{
+		(*[]byte)(code.Addr().UnsafePointer()), (*[]int)(offsets.Addr().UnsafePointer()),
+		module.FieldByName("module").Elem().FieldByName("FunctionSection").Len(),
+		engine.FieldByName("sortedCompiledModules").Len() == 1,
+	}, true
 }
 
-// writeCode writes the machine code's file. Without one, each process has its
-// own copy of the code, and that is all.
+// writeCode writes a compiled module's two files, and hollows out its cache entry. A
+// module without code has none of that; nor has one whose code cannot be found: then
+// each process reads a copy of its own.
 func writeCode(dir string, compiled wazero.CompiledModule) error {
-	code := machineCode(compiled)
-	if len(code) == 0 {
+	n, ok := nativeOf(compiled)
+	if !ok || len(*n.offsets) == 0 {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(dir, codeFile), code, 0o444)
+	entry, err := findEntry(dir)
+	if err != nil {
+		return err
+	}
+	if err := hollow(filepath.Join(dir, entry)); err != nil {
+		return err
+	}
+	if err := writeFunctions(filepath.Join(dir, functionsFile), *n.offsets); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, codeFile), *n.code, 0o444)
 }
 
-// shareCode puts the file's pages in the place of the private copy that wazero
-// made of the same bytes: all processes that run the module then hold its code
-// once. It is done before the code has run, and only if every byte is the
-// same. Where the file cannot be mapped to be executed, as from a file system
-// mounted noexec, the private copy stays.
+// shareCode puts the mapped files in the place of what wazero has read from the hollow
+// entry. It comes before the module is instantiated, and before any other is compiled.
 func shareCode(dir string, compiled wazero.CompiledModule) error {
-	code := machineCode(compiled)
-	if len(code) == 0 {
-		return nil
-	}
-	shared, err := mapCode(filepath.Join(dir, codeFile), len(code))
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return nil
+	code, err := mapCode(filepath.Join(dir, codeFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the entry is not hollow
 	}
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(shared, code) {
-		return errors.Join(fmt.Errorf("%s: not the module's code", codeFile), unmapCode(shared))
+	n, ok := nativeOf(compiled)
+	if !ok || !n.alone {
+		return errors.Join(errors.New("the engine keeps its code elsewhere"), unix.Munmap(code))
 	}
-	from, to := uintptr(unsafe.Pointer(&shared[0])), uintptr(unsafe.Pointer(&code[0]))
-	_, _, errno := unix.Syscall6(unix.SYS_MREMAP, from, uintptr(len(code)), uintptr(len(code)),
-		unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, to, 0)
-	if errno != 0 {
-		return fmt.Errorf("%s: move into place: %w", codeFile, errno)
+	offsets, err := mapFunctions(filepath.Join(dir, functionsFile), n.count, len(code))
+	if err != nil {
+		return errors.Join(err, unix.Munmap(code))
 	}
-	return nil
+	// wazero unmaps its code by unix.Munmap, as it has mapped it.
+	placeholder := *n.code
+	*n.code, *n.offsets = code, offsets
+	return unix.Munmap(placeholder)
 }
 
-// mapCode maps n bytes of a file to be read and executed. It goes past package
-// unix's own account of mappings, from which the move would have to be hidden.
-func mapCode(name string, n int) ([]byte, error) {
-	f, err := os.Open(name)
+// mapCode maps a file to be read and executed. Where it cannot be mapped like that, as
+// from a file system mounted noexec, it is read into memory of the process's own.
+func mapCode(name string) ([]byte, error) {
+	f, size, err := openSized(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
+	code, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		code, err = readCode(f, size)
 	}
-	if st.Size() != int64(n) {
-		return nil, fmt.Errorf("%s: %d bytes, want %d", codeFile, st.Size(), n)
-	}
-	addr, err := unix.MmapPtr(int(f.Fd()), 0, nil, uintptr(n), unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", codeFile, err)
 	}
-	return unsafe.Slice((*byte)(addr), n), nil
+	return code, nil
 }
 
-func unmapCode(code []byte) error {
-	return unix.MunmapPtr(unsafe.Pointer(&code[0]), uintptr(len(code)))
+func readCode(f *os.File, size int) ([]byte, error) {
+	code, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.ReadFull(f, code)
+	if err == nil {
+		err = unix.Mprotect(code, unix.PROT_READ|unix.PROT_EXEC)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unix.Munmap(code))
+	}
+	return code, nil
+}
+
+// openSized opens a file that has something in it.
+func openSized(name string) (*os.File, int, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err == nil && st.Size() == 0 {
+		err = fmt.Errorf("%s: empty", filepath.Base(name))
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, int(st.Size()), nil
+}
+
+// writeFunctions writes where each function begins, as an int of the machine's own:
+// compiled code is of no use on another.
+func writeFunctions(name string, offsets []int) error {
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&offsets[0])), len(offsets)*int(unsafe.Sizeof(offsets[0])))
+	return os.WriteFile(name, raw, 0o444)
+}
+
+// mapFunctions maps what writeFunctions has written of so many functions, whose code
+// has so many bytes.
+func mapFunctions(name string, count, code int) ([]int, error) {
+	f, size, err := openSized(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	const each = int(unsafe.Sizeof(int(0)))
+	if size != count*each {
+		return nil, fmt.Errorf("%s: %d bytes for %d functions", functionsFile, size, count)
+	}
+	raw, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", functionsFile, err)
+	}
+	offsets := unsafe.Slice((*int)(unsafe.Pointer(&raw[0])), count)
+	for i, at := range offsets {
+		if at < 0 || at >= code || i > 0 && at < offsets[i-1] {
+			return nil, errors.Join(fmt.Errorf("%s: function %d begins at %d of %d", functionsFile, i, at, code), unix.Munmap(raw))
+		}
+	}
+	return offsets, nil
 }

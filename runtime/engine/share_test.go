@@ -26,7 +26,11 @@ func TestMachineCodeIsShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := machineCode(m.compiled)
+	n, ok := nativeOf(m.compiled)
+	if !ok {
+		t.Fatal("not found")
+	}
+	code := *n.code
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		t.Fatal(err)
@@ -43,22 +47,55 @@ func TestMachineCodeIsShared(t *testing.T) {
 	t.Errorf("no mapping of the code's file at %s", mapping)
 }
 
-func TestForeignCodeIsNotShared(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := Compile(t.Context(), enginetest.Exit(0), dir); err != nil {
-		t.Fatal(err)
+// TestDamagedCode: what cannot be the code of the module is not run. (That the files
+// are those that the compiler wrote is the daemon's to know.)
+func TestDamagedCode(t *testing.T) {
+	for name, damage := range map[string]func(dir string) error{
+		"no code":          func(dir string) error { return os.Truncate(filepath.Join(dir, codeFile), 0) },
+		"code cut off":     func(dir string) error { return os.Truncate(filepath.Join(dir, codeFile), 1) },
+		"no functions":     func(dir string) error { return os.Remove(filepath.Join(dir, functionsFile)) },
+		"half a function":  func(dir string) error { return os.Truncate(filepath.Join(dir, functionsFile), 12) },
+		"one function":     func(dir string) error { return os.Truncate(filepath.Join(dir, functionsFile), 8) },
+		"function outside": func(dir string) error { return rewriteFile(filepath.Join(dir, functionsFile), 15, 0x7f) },
+		"other magic":      func(dir string) error { return rewriteEntry(dir, 0, 'X') },
+		"other placeholder": func(dir string) error {
+			return rewriteEntry(dir, int64(len(entryMagic))+1+int64(len("v1.12.0"))+4+8, 'X')
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			wasm := enginetest.Module{Funcs: []enginetest.Func{{Name: "_start"}, {Name: "other"}}}.Bytes()
+			if _, err := Compile(t.Context(), wasm, dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := damage(dir); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(t.Context(), dir, 0, "")
+			if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.CorruptCache {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
-	name := filepath.Join(dir, codeFile)
-	raw, err := os.ReadFile(name)
+}
+
+func rewriteEntry(dir string, at int64, to byte) error {
+	entry, err := findEntry(dir)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	raw[0] ^= 1
-	if err := errors.Join(os.Remove(name), os.WriteFile(name, raw, 0o444)); err != nil {
-		t.Fatal(err)
+	return rewriteFile(filepath.Join(dir, entry), at, to)
+}
+
+// rewriteFile changes one byte of a file.
+func rewriteFile(name string, at int64, to byte) error {
+	if err := os.Chmod(name, 0o644); err != nil {
+		return err
 	}
-	_, err = Load(t.Context(), dir, 0, "")
-	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.CorruptCache {
-		t.Errorf("got %v", err)
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
 	}
+	_, err = f.WriteAt([]byte{to}, at)
+	return errors.Join(err, f.Close())
 }

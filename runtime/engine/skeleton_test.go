@@ -135,9 +135,8 @@ func TestSkeleton(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.runtime.Close(t.Context())
-	code, err := os.ReadFile(filepath.Join(dir, codeFile))
-	if err != nil || !bytes.Equal(code, machineCode(m.compiled)) {
-		t.Errorf("other machine code than was compiled, %v", err)
+	if n, ok := nativeOf(m.compiled); !ok || len(*n.offsets) != 2 {
+		t.Errorf("other machine code than was compiled")
 	}
 	entries, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
 	if err != nil || len(entries) != 1 {

@@ -205,13 +205,14 @@ func TestCorruptCacheIsNamed(t *testing.T) {
 	wasm := moduleFile(t, enginetest.Exit(0))
 	for name, spoil := range map[string]func(dir string) error{
 		"no entry":        func(dir string) error { return os.Remove(onlyEntry(t, dir)) },
-		"truncated entry": func(dir string) error { return os.Truncate(onlyEntry(t, dir), 100) },
+		"truncated entry": func(dir string) error { return os.Truncate(onlyEntry(t, dir), 20) },
 		"flipped bit":     func(dir string) error { return flip(onlyEntry(t, dir)) },
 		"no info":         func(dir string) error { return os.Remove(dir + "/info.json") },
 		"other engine": func(dir string) error {
 			return os.WriteFile(dir+"/info.json", []byte(`{"kind":"command","platform":"x"}`), 0o644)
 		},
-		"no module": func(dir string) error { return os.Remove(dir + "/module.wasm") },
+		"no module":    func(dir string) error { return os.Remove(dir + "/module.wasm") },
+		"no functions": func(dir string) error { return os.Remove(dir + "/functions") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := compileFresh(t, wasm)
