@@ -66,6 +66,7 @@ type Modules struct {
 	flights map[string]*flight // compilers at work, by key
 
 	compiles atomic.Int64 // compilers that were started
+	digests  digests      // of modules that were asked for
 	life     modulesLife
 
 	mu       sync.Mutex        // held while entries are verified or removed
@@ -128,7 +129,7 @@ func (m *Modules) EnsureWhileWanted(ctx context.Context, module *os.File) (*Comp
 }
 
 func (m *Modules) ensure(ctx context.Context, module *os.File, keep bool) (*Compiled, error) {
-	digest, err := digestOf(module)
+	digest, err := m.digests.of(module)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +143,11 @@ func (m *Modules) ensure(ctx context.Context, module *os.File, keep bool) (*Comp
 		return entry, err
 	}
 	observe.ModuleCache(observe.CacheMiss)
+	// What is compiled must have the digest now, and a kept one is cheap to doubt here.
+	if digest, err = digestOf(module); err != nil {
+		return nil, err
+	}
+	key = engine.Key(digest)
 	if err := m.await(ctx, key, digest, module, keep); err != nil {
 		return nil, err
 	}
