@@ -45,7 +45,8 @@ func (g *Group) kill() error {
 		if err != nil {
 			return err
 		}
-		pids = slices.DeleteFunc(pids, func(pid int) bool { return sent[pid] })
+		// This process is in the group with a thread that starts another: see Enter.
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return sent[pid] || pid == os.Getpid() })
 		if len(pids) == 0 {
 			return nil
 		}

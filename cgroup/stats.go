@@ -5,6 +5,8 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,7 +137,11 @@ func (g *Group) read() (*cgroups.Stats, error) {
 
 // Processes lists the processes of the group and of groups below it; none when
 // the group is gone.
-func (g *Group) Processes() ([]int, error) { return g.pids() }
+func (g *Group) Processes() ([]int, error) {
+	pids, err := g.pids()
+	// This process is there with a thread that starts another: see Enter.
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid == os.Getpid() }), err
+}
 
 // limitHits is v2's counter of a memory limit that was reached; 0 where there is
 // no memory controller.

@@ -166,7 +166,7 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	})
 
 	options := launch.Options{
-		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, UserNS: userNS(p.sandbox), Cgroup: e.group.Add, Spec: worker,
+		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, UserNS: userNS(p.sandbox), Cgroup: e.group, Spec: worker,
 		Log: files.log, Exit: files.exit, Control: files.control, Stdin: files.stdin, Input: files.input,
 		Calls: files.calls,
 	}

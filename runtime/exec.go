@@ -151,7 +151,7 @@ func (c *Controller) execOptions(e *entry, command Command, pipes *plumbing) (la
 		return launch.ExecOptions{}, err
 	}
 	o := launch.ExecOptions{
-		WorkerPath: c.workerPath, Container: e.process, Cgroup: e.group.Add, OOMScoreAdj: execOOMScore, TTY: command.TTY,
+		WorkerPath: c.workerPath, Container: e.process, Cgroup: e.group, OOMScoreAdj: execOOMScore, TTY: command.TTY,
 		UserNS: userNS(sb), ProcessLabel: n.Config.SELinux.Process,
 		Spec: spec.Exec{
 			ID: n.ID, Args: command.Args, Env: n.environment(sb.Hostname, command.TTY), Cwd: n.workingDir(),

@@ -252,7 +252,7 @@ func (m *Modules) runCompiler(ctx context.Context, key, digest string, module *o
 				log.G(ctx).WithError(err).Warn("compiler's cgroup stays")
 			}
 		}()
-		o.Cgroup = group.Add
+		o.Cgroup = group
 	}
 	err := launch.Compiler(ctx, o)
 	if err != nil && ctx.Err() != nil {

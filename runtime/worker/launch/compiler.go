@@ -31,12 +31,10 @@ type CompilerOptions struct {
 	// Digest is what the module must have, "sha256:…": a file that a container
 	// can write to may have changed since it was hashed, and its compiled form
 	// must not be taken for another module's. "" is any.
-	Digest string
-	OutDir string // an empty directory of the caller's
-	Memory int64  // what the compiler's cgroup allows, in bytes; 0 is no limit
-	// Cgroup puts the process where its memory is limited, before it does
-	// anything; nil leaves it in the daemon's.
-	Cgroup   func(pid int) error
+	Digest   string
+	OutDir   string // an empty directory of the caller's
+	Memory   int64  // what the compiler's cgroup allows, in bytes; 0 is no limit
+	Cgroup   Cgroup // limits its memory; nil leaves it in the daemon's
 	Rootless bool
 }
 
@@ -80,7 +78,7 @@ func (o *CompilerOptions) run(ctx context.Context, out *os.File, uid int) (err e
 	defer null.Close()
 	p, conn, stop, err := start(ctx, child{
 		path: o.WorkerPath, mode: "compile", rootless: o.Rootless, env: compilerEnv(o.Memory),
-		dir: "/", enter: func() error { return nil },
+		dir: "/", enter: func() error { return nil }, cgroup: o.Cgroup,
 		files: []*os.File{null, null, null, nil},
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET,
 	})
@@ -90,11 +88,6 @@ func (o *CompilerOptions) run(ctx context.Context, out *os.File, uid int) (err e
 	defer conn.Close()
 	defer stop()
 	defer func() { err = errors.Join(err, p.end(ctx)) }()
-	if o.Cgroup != nil {
-		if err := o.Cgroup(p.Pid); err != nil {
-			return fmt.Errorf("compiler's cgroup: %w", err)
-		}
-	}
 	job := spec.Compile{UID: uint32(uid), GID: uint32(uid), MaxBytes: maxModule, Rootless: o.Rootless}
 	if err := wire.Send(conn, job, o.Module, out); err != nil {
 		return p.explainCompiler(ctx, err)

@@ -57,8 +57,8 @@ func TestCompilerOutputIsRootsAndReadOnly(t *testing.T) {
 		}
 		return nil
 	})
-	// The module's skeleton, its code, the image of its memory, wazero's entry, and what is known of it.
-	if err != nil || len(names) != 5 {
+	// The module's skeleton, its code and table of functions, the image of its memory, wazero's entry, and what is known of it.
+	if err != nil || len(names) != 6 {
 		t.Errorf("files %q, %v", names, err)
 	}
 	assertNoChildren(t)
@@ -91,7 +91,7 @@ func TestCompilerEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	err := launch.Compiler(ctx, launch.CompilerOptions{
 		WorkerPath: workerPath, Module: open(t, guestPath), OutDir: t.TempDir(),
-		Cgroup: func(int) error { cancel(late); return nil },
+		Cgroup: added(func(int) error { cancel(late); return nil }),
 	})
 	if !errors.Is(err, late) {
 		t.Errorf("got %v", err)
@@ -101,33 +101,9 @@ func TestCompilerEndsWithItsContext(t *testing.T) {
 
 // TestCompilerStaysInItsMemory gives a compiler less than its module needs.
 func TestCompilerStaysInItsMemory(t *testing.T) {
-	root := fmt.Sprintf("/wazelet-test-launch-%d", os.Getpid())
-	tree, err := cgroup.Open("cgroupfs", root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		left, err := filepath.Glob("/sys/fs/cgroup/*" + root)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, dir := range append(left, "/sys/fs/cgroup"+root) { // of versions 1 and 2
-			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				t.Error(err)
-			}
-		}
-	})
 	const limit = 24 << 20
-	group, err := tree.Create(tree.PodParent("compiler"), "c1", cgroup.Resources{MemoryLimit: limit, MemorySwapLimit: limit})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(group.Remove(context.Background()), tree.RemovePodParent("compiler")); err != nil {
-			t.Error(err)
-		}
-	})
-	_, err = compile(t, launch.CompilerOptions{Module: open(t, guestPath), Memory: limit, Cgroup: group.Add})
+	group := newGroup(t, cgroup.Resources{MemoryLimit: limit, MemorySwapLimit: limit})
+	_, err := compile(t, launch.CompilerOptions{Module: open(t, guestPath), Memory: limit, Cgroup: group})
 	if !errdefs.IsResourceExhausted(err) {
 		t.Errorf("got %v", err)
 	}
@@ -158,7 +134,7 @@ func TestModuleMayChangeDuringTheCompile(t *testing.T) {
 	name := moduleFile(t, wasm)
 	dir, err := compile(t, launch.CompilerOptions{
 		Module: open(t, name), Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(wasm)),
-		Cgroup: func(int) error { return os.WriteFile(name, []byte("#!/bin/sh"), 0o644) },
+		Cgroup: added(func(int) error { return os.WriteFile(name, []byte("#!/bin/sh"), 0o644) }),
 	})
 	if err != nil {
 		t.Fatal(err)

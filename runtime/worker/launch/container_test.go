@@ -315,13 +315,13 @@ func TestWorkerGoesWithItsDaemon(t *testing.T) {
 func TestCgroupComesBeforeEverything(t *testing.T) {
 	c := define(t, moduleFile(t, enginetest.Exit(0)))
 	refused := errors.New("no such controller")
-	c.options.Cgroup = func(pid int) error {
+	c.options.Cgroup = added(func(pid int) error {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil || !strings.Contains(string(status), "wazelet-worker") {
 			t.Errorf("process %d: %v\n%s", pid, err, status)
 		}
 		return refused
-	}
+	})
 	if err := c.launch(t.Context()); !errors.Is(err, refused) {
 		t.Fatalf("got %v", err)
 	}

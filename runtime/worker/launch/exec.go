@@ -23,7 +23,7 @@ import (
 type ExecOptions struct {
 	WorkerPath   string   // the wazelet-worker binary; see also HTTPWorker
 	Container    *Process // the container's worker, whose namespaces the command is born in
-	Cgroup       func(pid int) error
+	Cgroup       Cgroup   // the container's; nil leaves the command in the daemon's
 	Spec         spec.Exec
 	UserNS       *UserNS // the container's, nil for the daemon's own
 	ProcessLabel string  // the container's SELinux label, "" for the daemon's own
@@ -77,7 +77,7 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 		}
 	}
 	p, conn, stop, err := start(ctx, child{
-		path: "./" + filepath.Base(program(o.WorkerPath, o.Spec.Outbound)), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true,
+		path: "./" + filepath.Base(program(o.WorkerPath, o.Spec.Outbound)), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true, cgroup: o.Cgroup,
 		enter: func() error {
 			if err := labelNext(o.ProcessLabel); err != nil {
 				return err
@@ -94,7 +94,7 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 			err = errors.Join(p.explain(ctx, err), p.end(ctx), conn.Close())
 		}
 	}()
-	if err := o.admit(p.Pid); err != nil {
+	if err := o.setOOMScore(p.Pid); err != nil {
 		return nil, err
 	}
 	if o.UserNS != nil {
@@ -137,14 +137,9 @@ func enterContainer(worker int, binary *os.File) error {
 	return unix.Fchdir(int(binary.Fd()))
 }
 
-// admit puts the process where it belongs before it reads anything.
-func (o *ExecOptions) admit(pid int) error {
-	if o.Cgroup != nil {
-		if err := o.Cgroup(pid); err != nil {
-			return fmt.Errorf("command's cgroup: %w", err)
-		}
-	}
-	// The container's root has no procfs to do it from inside.
+// setOOMScore sets the kernel's preference before the process reads anything. The
+// container's root has no procfs to do it from inside.
+func (o *ExecOptions) setOOMScore(pid int) error {
 	name := fmt.Sprintf("/proc/%d/oom_score_adj", pid)
 	err := os.WriteFile(name, []byte(strconv.Itoa(o.OOMScoreAdj)), 0)
 	if err != nil && !errors.Is(err, os.ErrPermission) {

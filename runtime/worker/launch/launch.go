@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"syscall"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -28,21 +26,29 @@ import (
 type Options struct {
 	WorkerPath string // the wazelet-worker binary; see also HTTPWorker
 	NetNS      string // the pod's network namespace, a path; "" is the daemon's own
-	// Cgroup puts the process where it belongs before it does anything; nil
-	// leaves it in the daemon's.
-	Cgroup  func(pid int) error
-	Spec    spec.Container
-	Module  *os.File          // the module of an artifact, when Spec.Module is set
-	UserNS  *UserNS           // nil for the daemon's own
-	Log     *os.File          // the CRI log, write-only and append-only; nil when Spec.Foreground or when there is none
-	Exit    *os.File          // the exit record's file, empty, write-only
-	Control *net.UnixListener // the control socket, bound and listening
+	Cgroup     Cgroup // nil leaves the process in the daemon's
+	Spec       spec.Container
+	Module     *os.File          // the module of an artifact, when Spec.Module is set
+	UserNS     *UserNS           // nil for the daemon's own
+	Log        *os.File          // the CRI log, write-only and append-only; nil when Spec.Foreground or when there is none
+	Exit       *os.File          // the exit record's file, empty, write-only
+	Control    *net.UnixListener // the control socket, bound and listening
 	// Stdin is the guest's end of the pipe or terminal Spec.Input names, Input
 	// the other one (spec.InputFD); nil for none.
 	Stdin, Input *os.File
 	// Calls is where the worker counts its guest's host calls (package calls);
 	// nil for nowhere.
 	Calls *os.File
+}
+
+// Cgroup is a group for a new process, which is in it before it does anything. See
+// cgroup.Group.
+type Cgroup interface {
+	// Enter brings the calling thread, which ends afterwards, into the group, or returns
+	// the directory that a child is to be born in. The error is ErrNotImplemented where a
+	// process can only be added.
+	Enter() (*os.File, error)
+	Add(pid int) error
 }
 
 // containerEnv sets the Go runtime of a worker up: two processors, so that
@@ -82,10 +88,10 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		path: program(o.WorkerPath, o.Spec.Outbound), mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
 		dir: "/", enter: func() error { return enterNetwork(o.NetNS) },
 		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-		tty:   o.Spec.Input == spec.InputTerminal, userns: o.UserNS,
+		tty:   o.Spec.Input == spec.InputTerminal, userns: o.UserNS, cgroup: o.Cgroup,
 	})
+	spawned(err)
 	if err != nil {
-		spawned(err)
 		return nil, err
 	}
 	defer conn.Close()
@@ -95,13 +101,6 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 			err = errors.Join(o.unheard(p.explain(ctx, err)), p.end(ctx))
 		}
 	}()
-	if o.Cgroup != nil {
-		err = o.Cgroup(p.Pid)
-	}
-	spawned(err)
-	if err != nil {
-		return nil, fmt.Errorf("worker's cgroup: %w", err)
-	}
 	if err = o.dialog(ctx, conn, p.Pid, compile); err == nil && o.Spec.AppArmor != "" {
 		err = p.requireSignals(o.Spec.AppArmor)
 	}
@@ -267,92 +266,6 @@ func readOnly(dir *os.File, rootless bool) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(open), dir.Name()), nil
 }
-
-// child is a process to start.
-type child struct {
-	path, mode string
-	env        []string
-	dir        string       // "" leaves it where enter has brought it
-	enter      func() error // brings the thread it is born on where it belongs
-	rootless   bool
-	userns     *UserNS    // nil for the daemon's own
-	late       bool       // the mapping of userns is written once the child is there
-	tty        bool       // stdin becomes its controlling terminal
-	files      []*os.File // stdio, then SetupFD (left nil), then the rest
-	flags      uintptr
-}
-
-// start starts a child and returns it with the daemon's end of the set-up
-// socket, whose calls end with ctx until stop is called.
-func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, stop func() bool, err error) {
-	conn, theirs, err := socketPair()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer theirs.Close()
-	c.files[spec.SetupFD] = theirs
-	if p, err = c.spawn(); err != nil {
-		conn.Close()
-		return nil, nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
-	}
-	// A deadline in the past ends any read or write at once.
-	return p, conn, context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }), nil
-}
-
-func socketPair() (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("set-up socket: %w", err)
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "setup"), os.NewFile(uintptr(fds[1]), "setup")
-	defer ours.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, fmt.Errorf("set-up socket: %w", err)
-	}
-	return conn.(*net.UnixConn), theirs, nil
-}
-
-// spawn clones the process. It is reaped through its pidfd alone.
-func (c *child) spawn() (*Process, error) {
-	pidfd := -1
-	attr := &os.ProcAttr{
-		Files: c.files,
-		Env:   append([]string{}, c.env...),
-		Dir:   c.dir,
-		Sys:   &syscall.SysProcAttr{Cloneflags: c.flags, PidFD: &pidfd, Setsid: !c.foreground(), Setctty: c.tty},
-	}
-	if c.foreground() {
-		// Nobody would find the worker of a caller that was killed.
-		attr.Sys.Pdeathsig = unix.SIGKILL
-	}
-	if c.rootless {
-		attr.Sys.Cloneflags |= unix.CLONE_NEWUSER
-		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
-		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-	}
-	if c.userns != nil {
-		c.userns.apply(attr.Sys, c.late)
-	}
-	var process *os.Process
-	err := onThread(c.enter, !c.rootless && c.userns == nil, c.foreground(), func() (err error) {
-		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	p := &Process{Pid: process.Pid, pidfd: pidfd}
-	_ = process.Release()
-	if p.StartTime, err = startTime(p.Pid); err != nil {
-		return nil, errors.Join(err, p.end(context.Background()))
-	}
-	return p, nil
-}
-
-// foreground says whether the child keeps the caller's terminal.
-func (c *child) foreground() bool { return c.files[0] == os.Stdin }
 
 func closeAll(files []*os.File) {
 	for _, f := range files {

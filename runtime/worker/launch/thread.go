@@ -22,13 +22,21 @@ var setupCapabilities = []uint{
 // onThread runs fn, which starts a process, on a thread that enter has brought
 // where the process is to be born, and whose children are born with few rights.
 // The thread is thrown away: the way back could fail and leave one of the
-// daemon's own in a pod. With keep it stays until this process ends, for a child
+// daemon's own in a pod. It is never the first thread, which would be kept. With keep it stays until this process ends, for a child
 // that is to end with its parent: the kernel takes the thread for the parent
 // (prctl(2), PR_SET_PDEATHSIG).
 func onThread(enter func() error, privileged, keep bool, fn func() error) error {
 	done := make(chan error)
 	go func() {
 		goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if unix.Gettid() == os.Getpid() {
+			// The process's first thread stays as long as the process, and is what it is
+			// known by: another one does it, while this one is held.
+			err := onThread(enter, privileged, keep, fn)
+			goruntime.UnlockOSThread()
+			done <- err
+			return
+		}
 		if err := enter(); err != nil {
 			done <- err
 			return

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cgroup_test
+
+import (
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/cgroup"
+)
+
+// TestBirth: a process is born in the group, which can be killed meanwhile: the process
+// that has entered with a thread lives on, and is not in the group when the thread ends.
+func TestBirth(t *testing.T) {
+	group := create(t, tree(t), cgroup.Resources{MemoryLimit: 64 << 20})
+	goruntime.LockOSThread() // if this is the first thread, the goroutine below is on another
+	defer goruntime.UnlockOSThread()
+	child := make(chan *exec.Cmd, 1)
+	go inGroup(t, group, child)
+	cmd := <-child
+	if cmd == nil {
+		return
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("the child ended with %v", err)
+	}
+	if err := group.Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// inGroup starts a process in the group and kills the group.
+func inGroup(t *testing.T, group *cgroup.Group, child chan<- *exec.Cmd) {
+	goruntime.LockOSThread() // never unlocked
+	if unix.Gettid() == os.Getpid() {
+		t.Error("on the first thread")
+		close(child)
+		return
+	}
+	defer close(child)
+	dir, err := group.Enter()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	cmd := exec.Command("/bin/sleep", "60")
+	if dir != nil {
+		defer dir.Close()
+		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	}
+	if err := cmd.Start(); err != nil {
+		t.Error(err)
+		return
+	}
+	child <- cmd
+	if pids, err := group.Processes(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
+		t.Errorf("the group has %v, %v", pids, err)
+	}
+	if err := group.Kill(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoBirthInAPinch: who could not even execute its program is added instead.
+func TestNoBirthInAPinch(t *testing.T) {
+	group := create(t, tree(t), cgroup.Resources{CPUQuota: 2000, CPUPeriod: 100_000})
+	if _, err := group.Enter(); !errdefs.IsNotImplemented(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestBirthInWhatIsGone is refused and not done elsewhere.
+func TestBirthInWhatIsGone(t *testing.T) {
+	group := create(t, tree(t), cgroup.Resources{MemoryLimit: 64 << 20})
+	if err := group.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := group.Enter(); err == nil {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/wazelet/wazelet/runtime/worker/spec"
+)
+
+// child is a process to start.
+type child struct {
+	path, mode string
+	env        []string
+	dir        string       // "" leaves it where enter has brought it
+	enter      func() error // brings the thread it is born on where it belongs
+	rootless   bool
+	userns     *UserNS    // nil for the daemon's own
+	late       bool       // the mapping of userns is written once the child is there
+	cgroup     Cgroup     // nil for the daemon's own
+	tty        bool       // stdin becomes its controlling terminal
+	files      []*os.File // stdio, then SetupFD (left nil), then the rest
+	flags      uintptr
+}
+
+// start starts a child and returns it with the daemon's end of the set-up
+// socket, whose calls end with ctx until stop is called.
+func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, stop func() bool, err error) {
+	conn, theirs, err := socketPair()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer theirs.Close()
+	c.files[spec.SetupFD] = theirs
+	if p, err = c.spawn(); err != nil {
+		conn.Close()
+		return nil, nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
+	}
+	// A deadline in the past ends any read or write at once.
+	return p, conn, context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }), nil
+}
+
+func socketPair() (*net.UnixConn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("set-up socket: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "setup"), os.NewFile(uintptr(fds[1]), "setup")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, fmt.Errorf("set-up socket: %w", err)
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}
+
+// spawn clones the process. It is reaped through its pidfd alone.
+func (c *child) spawn() (*Process, error) {
+	pidfd := -1
+	attr := &os.ProcAttr{
+		Files: c.files,
+		Env:   append([]string{}, c.env...),
+		Dir:   c.dir,
+		Sys:   &syscall.SysProcAttr{Cloneflags: c.flags, PidFD: &pidfd, Setsid: !c.foreground(), Setctty: c.tty},
+	}
+	if c.foreground() {
+		// Nobody would find the worker of a caller that was killed.
+		attr.Sys.Pdeathsig = unix.SIGKILL
+	}
+	if c.rootless {
+		attr.Sys.Cloneflags |= unix.CLONE_NEWUSER
+		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	if c.userns != nil {
+		c.userns.apply(attr.Sys, c.late)
+	}
+	var process *os.Process
+	born := false // in its cgroup
+	enter := func() (err error) {
+		if born, err = c.enterCgroup(attr.Sys); err != nil {
+			return err
+		}
+		return c.enter()
+	}
+	err := onThread(enter, !c.rootless && c.userns == nil, c.foreground(), func() (err error) {
+		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
+		return err
+	})
+	if attr.Sys.UseCgroupFD {
+		unix.Close(attr.Sys.CgroupFD)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{Pid: process.Pid, pidfd: pidfd}
+	_ = process.Release()
+	p.StartTime, err = startTime(p.Pid)
+	if err == nil && !born {
+		err = c.cgroup.Add(p.Pid)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.end(context.Background()))
+	}
+	return p, nil
+}
+
+// enterCgroup has the calling thread's child born in its cgroup; born is false if it has
+// to be added to it instead.
+func (c *child) enterCgroup(attr *syscall.SysProcAttr) (born bool, err error) {
+	if c.cgroup == nil {
+		return true, nil
+	}
+	dir, err := c.cgroup.Enter()
+	if errdefs.IsNotImplemented(err) {
+		return false, nil
+	}
+	if err != nil || dir == nil {
+		return true, err
+	}
+	defer dir.Close()
+	// Its own descriptor: the file's might be closed by a finalizer.
+	attr.CgroupFD, err = unix.FcntlInt(dir.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	attr.UseCgroupFD = err == nil
+	return true, err
+}
+
+// foreground says whether the child keeps the caller's terminal.
+func (c *child) foreground() bool { return c.files[0] == os.Stdin }
