@@ -125,7 +125,7 @@ func (c *check) removeDamaged(ctx context.Context, list []damaged) error {
 			return about(d.image.ID, err)
 		}
 	}
-	return c.content.Collect(ctx)
+	return c.collect(ctx)
 }
 
 // stillThere says why damaged layers have not gone with their image.

@@ -70,7 +70,7 @@ func (c *check) orphans(ctx context.Context) error {
 	if err != nil || !c.repair {
 		return err
 	}
-	return c.content.Collect(ctx) // what the names and leases held
+	return c.collect(ctx) // what the names and leases held
 }
 
 // drop notes an image that was found damaged when the store was opened, for the first check.

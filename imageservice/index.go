@@ -77,6 +77,18 @@ func (x *index) list() []Image {
 	return list
 }
 
+// wants tells whether an image has the files of chain. The empty chain has none, and is always there.
+func (x *index) wants(chain digest.Digest) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, image := range x.images {
+		if image.chain == chain {
+			return true
+		}
+	}
+	return chain == ""
+}
+
 // runs tells whether any image has the program.
 func (x *index) runs(program digest.Digest) bool {
 	x.mu.RLock()

@@ -31,11 +31,17 @@ func (s *Service) PrepareRoot(ctx context.Context, containerID, imageID string) 
 
 // RemoveRoot removes a container's root; absent is fine. Its files are removed in the background.
 func (s *Service) RemoveRoot(ctx context.Context, containerID string) error {
-	if err := s.trees.RemoveRoot(content.Context(ctx), containerID); err != nil {
-		return err
+	collect, err := s.trees.RemoveRoot(content.Context(ctx), containerID, s.index.wants)
+	s.trash.request()
+	if collect {
+		s.garbage.request()
 	}
-	s.garbage.request()
-	return nil
+	return err
+}
+
+// collect removes what neither an image nor a container has.
+func (s *Service) collect(ctx context.Context) error {
+	return errors.Join(s.trees.DropKeepers(content.Context(ctx)), s.content.Collect(ctx))
 }
 
 // RootUsage returns what a container has written to its root: bytes on disk and inodes. It walks those files.

@@ -63,8 +63,9 @@ type Service struct {
 	naming  sync.Mutex // held while names change in content and index
 	dropped []Finding  // of the opening, see takeDropped
 	pulls   flights
-	busy    locks // by blob and by chain of layers
-	garbage *collector
+	busy    locks      // by blob and by chain of layers
+	garbage *collector // of blobs and layers
+	trash   *collector // of removed roots
 	usage   usage
 	closing sync.Once
 
@@ -90,12 +91,16 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	if err != nil {
 		return nil, errors.Join(err, backend.Close(), lock.Close())
 	}
+	trees, err := snapshot.New(backend, store.Snapshotter(backend.Name))
+	if err != nil {
+		return nil, errors.Join(err, store.Close(), backend.Close(), lock.Close())
+	}
 	s := &Service{
 		opts:    opts,
 		lock:    lock,
 		backend: backend,
 		content: store,
-		trees:   snapshot.New(backend, store.Snapshotter(backend.Name)),
+		trees:   trees,
 		index:   newIndex(opts.Pinned...),
 
 		progressEvery: progressEvery,
@@ -103,7 +108,8 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(err, store.Close(), backend.Close(), lock.Close())
 	}
-	s.garbage = newCollector(store.Collect)
+	s.garbage, s.trash = newCollector(s.collect), newCollector(s.trees.Sweep)
+	s.trash.request() // what an earlier process has left
 	return s, nil
 }
 
@@ -128,6 +134,7 @@ func (s *Service) Close() error {
 	s.closing.Do(func() {
 		s.pulls.close()
 		s.garbage.close()
+		s.trash.close()
 		err = errors.Join(s.content.Close(), s.backend.Close(), s.lock.Close())
 	})
 	return err
@@ -161,7 +168,7 @@ func (s *Service) Remove(ctx context.Context, ref string) error {
 	if s.opts.Removed != nil && image.Program != "" && !s.index.runs(image.Program) {
 		s.opts.Removed(ctx, image.Program)
 	}
-	if err := s.content.Collect(ctx); err != nil {
+	if err := s.collect(ctx); err != nil {
 		return about(ref, err)
 	}
 	return about(ref, s.measure(ctx))

@@ -43,7 +43,11 @@ func newStore(t testing.TB, name string) (context.Context, *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx, New(backend, meta.Snapshotter(backend.Name))
+	s, err := New(backend, meta.Snapshotter(backend.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx, s
 }
 
 // entryOf is a tar entry: a regular file unless hdr says otherwise.

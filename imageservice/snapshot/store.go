@@ -7,35 +7,35 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
-	"time"
 
-	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 )
 
 const (
-	// labelRoot keeps a container's snapshot from being collected: nothing else leads to it.
+	// labelRoot keeps a snapshot from being collected that nothing else leads to.
 	labelRoot = "containerd.io/gc.root"
 	// labelDir is the directory of a layer's own files, relative to the backend's.
 	labelDir = "wazelet.dev/directory"
-	// rootPrefix sets the keys of container roots apart from chain ids and unpack keys.
-	rootPrefix = "container-"
 )
 
 // Store is a snapshotter with its metadata. It is safe for concurrent use. All contexts must carry the namespace of the
 // content store that owns the metadata.
 type Store struct {
-	sn   snapshots.Snapshotter
-	name string
-	dir  string
+	sn    snapshots.Snapshotter
+	name  string
+	dir   string
+	roots roots
 }
 
 // New returns the store over a backend, with sn as the backend behind the metadata of the content store.
-func New(b *Backend, sn snapshots.Snapshotter) *Store {
-	return &Store{sn: sn, name: b.Name, dir: b.Dir}
+func New(b *Backend, sn snapshots.Snapshotter) (*Store, error) {
+	s := &Store{sn: sn, name: b.Name, dir: b.Dir}
+	if err := s.roots.open(b.Dir); err != nil {
+		return nil, fmt.Errorf("snapshots %s: %w", b.Dir, err)
+	}
+	return s, nil
 }
 
 // Dir is the directory the snapshots are in.
@@ -69,50 +69,6 @@ func (s *Store) Check(ctx context.Context, chain digest.Digest) error {
 		}
 	}
 	return err
-}
-
-// PrepareRoot makes the writable root of a container above chain and returns the mounts that show it. The root that is
-// already there is returned again, with its files. A chain that is not unpacked is errdefs.ErrNotFound.
-func (s *Store) PrepareRoot(ctx context.Context, id string, chain digest.Digest) ([]mount.Mount, error) {
-	key := rootPrefix + id
-	mounts, err := s.sn.Prepare(ctx, key, chain.String(),
-		snapshots.WithLabels(map[string]string{labelRoot: time.Now().UTC().Format(time.RFC3339)}))
-	if errdefs.IsAlreadyExists(err) {
-		mounts, err = s.sn.Mounts(ctx, key)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("root of container %s: %w", id, err)
-	}
-	return mounts, nil
-}
-
-// RemoveRoot removes the root of a container; absent is fine. Its files are gone after the next collection.
-func (s *Store) RemoveRoot(ctx context.Context, id string) error {
-	if err := s.sn.Remove(ctx, rootPrefix+id); err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("root of container %s: %w", id, err)
-	}
-	return nil
-}
-
-// RootUsage walks what the container has written and returns its size on disk and its number of inodes.
-func (s *Store) RootUsage(ctx context.Context, id string) (bytes, inodes int64, err error) {
-	usage, err := s.sn.Usage(ctx, rootPrefix+id)
-	if err != nil {
-		return 0, 0, fmt.Errorf("root of container %s: %w", id, err)
-	}
-	return usage.Size, usage.Inodes, nil
-}
-
-// Roots returns the ids of the containers that have a root.
-func (s *Store) Roots(ctx context.Context) ([]string, error) {
-	var ids []string
-	err := s.sn.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
-		if id, ok := strings.CutPrefix(info.Name, rootPrefix); ok {
-			ids = append(ids, id)
-		}
-		return nil
-	})
-	return ids, err
 }
 
 // Usage returns the size and the inodes of all unpacked layers, from the metadata. What containers have written is not

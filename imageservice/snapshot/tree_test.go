@@ -48,7 +48,7 @@ func TestTreeAgreesWithTheKernel(t *testing.T) {
 					t.Fatal(err)
 				}
 				compare(t, tree, mounts, strings.Join(made, " | "))
-				if err := s.RemoveRoot(ctx, id); err != nil {
+				if _, err := s.RemoveRoot(ctx, id, unwanted); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -175,24 +175,6 @@ func read(r io.Reader, wasm func(digest.Digest)) (unpacked, error) {
 	return unpacked{size: int64(n) + rest, sum: [sha256.Size]byte(sum)}, err
 }
 
-// CheckRoot finds out whether the directories of a container's root are there.
-func (s *Store) CheckRoot(ctx context.Context, id string) error {
-	mounts, err := s.sn.Mounts(ctx, rootPrefix+id)
-	if err != nil {
-		return fmt.Errorf("root of container %s: %w", id, err)
-	}
-	dst, err := destinationOf(mounts)
-	if err != nil {
-		return fmt.Errorf("root of container %s: %w", id, err)
-	}
-	for _, dir := range append([]string{dst.dir}, dst.parents...) {
-		if err := isDirectory(dir); err != nil {
-			return fmt.Errorf("root of container %s: %w", id, err)
-		}
-	}
-	return nil
-}
-
 func isDirectory(path string) error {
 	st, err := os.Stat(path)
 	if err == nil && !st.IsDir() {

@@ -5,30 +5,15 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/mount"
-	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/moby/sys/userns"
 	"github.com/opencontainers/go-digest"
 )
-
-// Hold keeps chain for as long as the root of the container is there, beside the chain that the root lies on. A chain
-// that is not unpacked is held as soon as it is. A root that is absent is errdefs.ErrNotFound.
-func (s *Store) Hold(ctx context.Context, id string, chain digest.Digest) error {
-	label := s.Label() + "/" + chain.Encoded()
-	_, err := s.sn.Update(ctx, snapshots.Info{
-		Name: rootPrefix + id, Labels: map[string]string{label: chain.String()},
-	}, "labels."+label)
-	if err != nil {
-		return fmt.Errorf("root of container %s: %w", id, err)
-	}
-	return nil
-}
 
 // AddFile makes the snapshot called chain, with nothing in it but a file of that name and the content that open
 // returns, unless it is there already. The context must carry a lease, which then holds the snapshot.
