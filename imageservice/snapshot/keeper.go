@@ -84,6 +84,8 @@ func (k keeper) mounts(dir string) []mount.Mount {
 		}
 		m.Options = append(m.Options, option)
 	}
+	// Else the kernel writes the whole file system out when the container ends, for files that end with it.
+	m.Options = append(m.Options, "volatile")
 	return []mount.Mount{m}
 }
 

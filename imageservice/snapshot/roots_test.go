@@ -49,6 +49,7 @@ func TestKeeper(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.ReplaceAll(strings.Join(want[0].Options, ","), filepath.Dir(own.dir), s.roots.path(id))
+		text += ",volatile"
 		if have[0].Type != want[0].Type || strings.Join(have[0].Options, ",") != text {
 			t.Errorf("%s is mounted as %+v, want %s", id, have, text)
 		}

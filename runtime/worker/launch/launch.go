@@ -78,6 +78,9 @@ type Compile func(ctx context.Context, module *os.File) (dir *os.File, digest st
 // for the Start call. Whatever goes wrong, and when ctx ends, the process is
 // killed and reaped before Container returns.
 func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err error) {
+	if err := mountable(o.Spec.Root); err != nil {
+		return nil, err
+	}
 	files, closeFiles, err := o.files()
 	if err != nil {
 		return nil, err

@@ -77,6 +77,22 @@ func overlayLayers(options []string) (layers, error) {
 	return l, nil
 }
 
+// mountable takes the mark away by which the kernel knows an overlay that was mounted
+// "volatile" and may have lost what was written to it: here by a worker that was not to
+// be, in this life of the kernel's (overlayfs.rst, "Volatile mount").
+func mountable(mounts []spec.Mount) error {
+	for _, m := range mounts {
+		l, err := overlayLayers(m.Options)
+		if err != nil || l.work == "" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(l.work, "work/incompat/volatile")); err != nil {
+			return fmt.Errorf("root file system: %w", err)
+		}
+	}
+	return nil
+}
+
 // mappedOverlay mounts an overlay over mapped layers. The overlay must be the
 // host's root's, or it would not honour the marks that layers carry; and it
 // takes layers by their paths. So it is made in a mount namespace that exists

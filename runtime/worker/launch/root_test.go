@@ -3,6 +3,7 @@
 package launch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
+	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
 
@@ -301,4 +303,22 @@ func TestRefusedMounts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVolatileRootIsMountedAgain: a worker that was not to be leaves the kernel's mark of
+// an overlay that may have lost something.
+func TestVolatileRootIsMountedAgain(t *testing.T) {
+	c := define(t, guestPath, "cat,/etc/motd")
+	c.overlay(files(t, map[string]string{"etc/motd": "original"}))
+	root := &c.options.Spec.Root[0]
+	root.Options = append(root.Options, "volatile")
+	refused := errors.New("no compiler")
+	_, err := launch.Container(t.Context(), c.options, func(context.Context, *os.File) (*os.File, string, error) { return nil, "", refused })
+	if !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(c.path("work/work/incompat/volatile")); err != nil {
+		t.Errorf("no mark: %v", err)
+	}
+	c.output("cat,/etc/motd: original")
 }
