@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,38 +26,58 @@ var selfFiles = []string{"status", "comm", "cgroup", "limits", "mountinfo", "mou
 // namespace.
 const selfDir = "1"
 
-// selfMounts prepares /proc/1. What is attached nowhere cannot be cloned, so
-// the procfs takes the host's place in this mount namespace, where the root
-// will cover it.
-func selfMounts(p processes) ([]prepared, error) {
+// selfMounts prepares /proc/1 and the kernel parameters. What is attached nowhere cannot
+// be cloned, so a procfs of this pid namespace takes the host's place in this mount
+// namespace, where the root will cover it. In it the kernel finds a parameter at once; in
+// the host's it looks through those of all containers. But a user namespace may be allowed
+// only p, which has none: then the host's, which are the same, are taken before.
+func selfMounts(p processes) (mounts []prepared, err error) {
+	steps := []func() error{
+		func() error { return cloneProc(&mounts, "sys/", "sys/", parameters) },
+		func() error { return cloneProc(&mounts, selfDir+"/", "self/", selfFiles) },
+	}
 	if p.own {
-		host, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer unix.Close(host)
-		if err := p.attach(host); err != nil {
+		whole, err := newMount("proc", "proc", parseOptions([]string{"ro", "nosuid", "nodev", "noexec"}))
+		switch {
+		case err == nil:
+			defer whole.Close()
+			steps = slices.Insert(steps, 0, func() error { return attachOver("/proc", whole) })
+		case errors.Is(err, unix.EPERM):
+			steps = slices.Insert(steps, 1, func() error { return attachOver("/proc", p.detached) })
+		default:
 			return nil, fmt.Errorf("mount /proc: %w", err)
 		}
 	}
-	var mounts []prepared
-	for _, name := range selfFiles {
-		d, err := cloneBind("/proc/self/" + name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a kernel without cgroups
-		}
-		if err == nil {
-			mounts = append(mounts, prepared{d, "/proc/" + selfDir + "/" + name})
-			err = d.set(unix.MountAttr{
-				Attr_set:    unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
-				Propagation: unix.MS_PRIVATE,
-			}, false)
-		}
-		if err != nil {
-			return mounts, fmt.Errorf("mount /proc/self/%s: %w", name, err)
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return mounts, fmt.Errorf("mount /proc: %w", err)
 		}
 	}
 	return mounts, nil
+}
+
+// cloneProc adds files of /proc, from the directory from to the directory to.
+func cloneProc(mounts *[]prepared, to, from string, files []string) error {
+	for _, name := range files {
+		d, err := cloneSystem("/proc/"+from+name, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NODEV)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a kernel without it
+		}
+		if err != nil {
+			return fmt.Errorf("%s%s: %w", from, name, err)
+		}
+		*mounts = append(*mounts, prepared{d, "/proc/" + to + name})
+	}
+	return nil
+}
+
+func attachOver(place string, d detached) error {
+	fd, err := unix.Open(place, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return d.attach(fd)
 }
 
 // writeSelf fills the new /proc with what the kernel knows of the worker only,

@@ -16,8 +16,7 @@ import (
 // that it works in a user namespace as well.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
-// procFiles are what a container sees of the machine in /proc, and the kernel
-// parameters of the pod's namespaces. A whole procfs would hand the guest this
+// procFiles are what a container sees of the machine in /proc. A whole procfs would hand the guest this
 // process's own memory (/proc/self/mem) and descriptors (/proc/self/fd), and
 // with them a way round both walls.
 var procFiles = []struct{ name, source string }{
@@ -28,16 +27,12 @@ var procFiles = []struct{ name, source string }{
 	{"uptime", "/proc/uptime"},
 	{"version", "/proc/version"},
 	{"net", "/proc/self/net"}, // the pod's network namespace
-	{"sys/net", "/proc/sys/net"},
-	{"sys/fs/mqueue", "/proc/sys/fs/mqueue"},
-	{"sys/kernel/msgmax", "/proc/sys/kernel/msgmax"},
-	{"sys/kernel/msgmnb", "/proc/sys/kernel/msgmnb"},
-	{"sys/kernel/msgmni", "/proc/sys/kernel/msgmni"},
-	{"sys/kernel/sem", "/proc/sys/kernel/sem"},
-	{"sys/kernel/shm_rmid_forced", "/proc/sys/kernel/shm_rmid_forced"},
-	{"sys/kernel/shmall", "/proc/sys/kernel/shmall"},
-	{"sys/kernel/shmmax", "/proc/sys/kernel/shmmax"},
-	{"sys/kernel/shmmni", "/proc/sys/kernel/shmmni"},
+}
+
+// parameters are the kernel parameters of the pod's namespaces, below /proc/sys.
+var parameters = []string{
+	"net", "fs/mqueue", "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+	"kernel/shm_rmid_forced", "kernel/shmall", "kernel/shmmax", "kernel/shmmni",
 }
 
 // systemMounts prepares /proc and /dev.
@@ -60,12 +55,9 @@ func systemMounts(c *spec.Container) ([]prepared, error) {
 		return add(name, d, err)
 	}
 	bind := func(name, source string, attrs uint64) error {
-		d, err := cloneBind(source)
+		d, err := cloneSystem(source, attrs)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a masked host /proc, or a kernel without the file
-		}
-		if err == nil {
-			err = d.set(unix.MountAttr{Attr_set: attrs | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}, true)
 		}
 		return add(name, d, err)
 	}
@@ -86,6 +78,19 @@ func systemMounts(c *spec.Container) ([]prepared, error) {
 		}
 	}
 	return mounts, tmpfs("/dev/shm", "mode=1777", "nodev", "size=64m")
+}
+
+// cloneSystem returns a mount of something of the kernel's.
+func cloneSystem(source string, attrs uint64) (detached, error) {
+	d, err := cloneBind(source)
+	if err != nil {
+		return d, err
+	}
+	err = d.set(unix.MountAttr{Attr_set: attrs | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}, true)
+	if err != nil {
+		d.Close()
+	}
+	return d, err
 }
 
 // sealSystem makes read-only what only the runtime fills.
