@@ -244,12 +244,21 @@ func hostname(t *testing.T, pid int) string {
 	return name
 }
 
-// onOwnThread runs fn on a thread that is thrown away.
+// onOwnThread runs fn on a thread that is thrown away. It is not the process's first,
+// which would stay, and is what /proc/self shows.
 func onOwnThread(t *testing.T, fn func() error) {
 	t.Helper()
 	done := make(chan error)
 	go func() {
 		goruntime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			held := make(chan error)
+			go func() { goruntime.LockOSThread(); held <- fn() }()
+			err := <-held
+			goruntime.UnlockOSThread()
+			done <- err
+			return
+		}
 		done <- fn()
 	}()
 	if err := <-done; err != nil {
