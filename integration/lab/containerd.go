@@ -84,7 +84,11 @@ func (c *Cluster) StartContainerd(ctx context.Context) error {
 	if err := os.WriteFile(c.path("containerd.toml"), []byte(c.containerdConfig()), 0o600); err != nil {
 		return err
 	}
-	if err := c.startDaemon(containerdName, c.containerdProgram(), "--config", c.path("containerd.toml")); err != nil {
+	command := []string{c.containerdProgram(), "--config", c.path("containerd.toml")}
+	if c.options.Crun != "" {
+		command = withoutHybrid(command...)
+	}
+	if err := c.startDaemon(containerdName, command[0], command[1:]...); err != nil {
 		return err
 	}
 	if err := c.WaitContainerd(ctx); err != nil {
@@ -182,13 +186,14 @@ func (c *Cluster) endContainerd(ctx context.Context) error {
 // containerdConfig differs from the default in where things are, in what a machine
 // without CAP_SYS_RESOURCE and AppArmor cannot do, and in leaving out NRI.
 func (c *Cluster) containerdConfig() string {
-	runc := func(name string) []string {
+	handler := func(name, binary string) []string {
 		return []string{
 			fmt.Sprintf("[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.%s]", name),
 			`runtime_type = "io.containerd.runc.v2"`,
+			fmt.Sprintf("container_annotations = [%q]", WasmVariant),
 			fmt.Sprintf("[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.%s.options]", name),
 			"SystemdCgroup = false",
-			fmt.Sprintf("BinaryName = %q", c.part("runc")),
+			fmt.Sprintf("BinaryName = %q", binary),
 		}
 	}
 	lines := []string{
@@ -217,6 +222,9 @@ func (c *Cluster) containerdConfig() string {
 		"[plugins.'io.containerd.cri.v1.runtime'.containerd]",
 		`default_runtime_name = "runc"`,
 	}
-	lines = append(append(lines, runc("runc")...), runc("runc-other")...)
+	lines = append(append(lines, handler("runc", c.part("runc"))...), handler("runc-other", c.part("runc"))...)
+	if c.options.Crun != "" {
+		lines = append(lines, handler("crun", c.options.Crun)...)
+	}
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -57,6 +57,8 @@ type Options struct {
 	LogMaxSize string
 	// WazeletConfig is TOML appended to the generated configuration of wazelet.
 	WazeletConfig string
+	// Crun is an OCI runtime that StartContainerd offers as the handler crun; "" is none.
+	Crun string
 	// Mixed makes a node of both kinds: a containerd runs upstream of wazelet, whose
 	// handlers are wasm, runc and runc-other (containerd's) and hybrid. Pods without a
 	// RuntimeClass are containerd's unless DefaultHandler says otherwise.

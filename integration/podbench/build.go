@@ -19,17 +19,28 @@ type workload struct {
 	name   string
 	source string // below this directory: a file in C, or the folder of a Go program
 	what   string // in the report
+	// wasmedge says that the source knows of WasmEdge's sockets (-DWASMEDGE).
+	wasmedge bool
 }
 
 var workloads = []workload{
-	{name: "small", source: "workload/web.c", what: "web server in C"},
+	{name: "small", source: "workload/web.c", what: "web server in C", wasmedge: true},
 	{name: "go", source: "workload/web", what: "web server in Go (net/http)"},
 	{name: "large", source: "workload/large", what: "web server in Go with much linked in"},
 	{name: "job", source: "workload/job.c", what: "job in C that ends at once"},
 }
 
-// programs are the two forms of a workload.
-type programs struct{ wasm, native []byte }
+// programs are the forms of a workload. The one for WasmEdge opens its socket itself,
+// by that engine's extension, and is absent where the other Wasm form does.
+type programs struct{ wasm, native, wasmedge []byte }
+
+// form is a program to make of a workload.
+type form struct {
+	to    *[]byte
+	name  string
+	wasm  bool
+	flags []string // of the compiler of C
+}
 
 // build makes both forms of each workload, in the folder.
 func build(ctx context.Context, repo, dir string, log io.Writer) (map[string]programs, error) {
@@ -42,13 +53,13 @@ func build(ctx context.Context, repo, dir string, log io.Writer) (map[string]pro
 	made := map[string]programs{}
 	for _, w := range workloads {
 		var p programs
-		for _, form := range []struct {
-			to   *[]byte
-			name string
-			wasm bool
-		}{{&p.wasm, w.name + ".wasm", true}, {&p.native, w.name, false}} {
+		forms := []form{{&p.wasm, w.name + ".wasm", true, nil}, {&p.native, w.name, false, nil}}
+		if w.wasmedge {
+			forms = append(forms, form{&p.wasmedge, w.name + "-wasmedge.wasm", true, []string{"-DWASMEDGE"}})
+		}
+		for _, form := range forms {
 			file := filepath.Join(dir, form.name)
-			err := compile(ctx, repo, file, filepath.Join("integration/podbench", w.source), form.wasm)
+			err := compile(ctx, repo, file, filepath.Join("integration/podbench", w.source), form.wasm, form.flags...)
 			if err == nil {
 				*form.to, err = os.ReadFile(file)
 			}
@@ -62,12 +73,13 @@ func build(ctx context.Context, repo, dir string, log io.Writer) (map[string]pro
 }
 
 // compile makes one program: static, for size of no debugger's use.
-func compile(ctx context.Context, repo, out, source string, wasm bool) error {
+func compile(ctx context.Context, repo, out, source string, wasm bool, flags ...string) error {
 	words := []string{"go", "build", "-p", "2", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "./" + source}
 	env := []string{"CGO_ENABLED=0", "GOFLAGS="}
 	switch c := filepath.Ext(source) == ".c"; {
 	case c && wasm:
 		words = []string{"/usr/bin/clang", "--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o", out, source}
+		words = append(words, flags...)
 	case c:
 		words = []string{"gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o", out, source}
 	case wasm:

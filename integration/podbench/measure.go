@@ -39,11 +39,16 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 	if err := prepare(ctx, repo, o); err != nil {
 		return nil, err
 	}
+	if o.has("crun") {
+		if o.crun, o.crunVersion, err = lab.PrepareCrun(ctx, os.Stderr); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("/tmp", "wazelet-bench-")
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := lab.New(lab.Options{Dir: dir, Log: os.Stderr, Wazelet: o.wazelet, LogLevel: "info"})
+	cluster, err := lab.New(lab.Options{Dir: dir, Log: os.Stderr, Wazelet: o.wazelet, LogLevel: "info", Crun: o.crun})
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(dir))
 	}
@@ -66,7 +71,7 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 	}
 	f, err = runDriver(ctx, cluster, &o.plan)
 	if f != nil {
-		describe(&f.Machine)
+		f.Machine.Describe()
 	}
 	return f, err
 }
@@ -80,11 +85,14 @@ func prepare(ctx context.Context, repo string, o *options) error {
 	if err := parts.NewBuilder(repo, os.Stderr).Build(ctx, wanted...); err != nil {
 		return err
 	}
-	if !slices.Contains(strings.Split(o.sides, ","), "containerd") {
+	if !o.has("containerd") && !o.has("crun") {
 		return nil
 	}
 	return lab.PrepareContainerd(ctx, os.Stderr)
 }
+
+// has tells whether a side is to be measured.
+func (o *options) has(side string) bool { return slices.Contains(strings.Split(o.sides, ","), side) }
 
 // bringUp starts the sides, pushes their images and writes them into the plan.
 func bringUp(ctx context.Context, cluster *lab.Cluster, o *options, made map[string]programs) error {
@@ -96,18 +104,24 @@ func bringUp(ctx context.Context, cluster *lab.Cluster, o *options, made map[str
 		switch name {
 		case "wazelet":
 			side.Socket, side.Handler, side.PID = cluster.Socket(), "wasm", cluster.PID("wazelet")
-		case "containerd":
-			if err := cluster.StartContainerd(ctx); err != nil {
-				return err
+		case "containerd", "crun":
+			if cluster.PID("containerd") == 0 { // both are its
+				if err := cluster.StartContainerd(ctx); err != nil {
+					return err
+				}
 			}
 			side.Socket, side.Handler, side.PID = cluster.ContainerdSocket(), "runc", cluster.PID("containerd")
 			side.Shim, side.ShimArg = "containerd-shim-runc-v2", cluster.ContainerdSocket()
+			if name == "crun" {
+				side.Handler, side.Version = "crun", o.crunVersion
+				side.Annotations = map[string]string{lab.WasmVariant: "compat-smart"}
+			}
 		default:
 			return fmt.Errorf("no side is named %q", name)
 		}
 		for workload, programs := range made {
 			ref := fmt.Sprintf("%s/bench/%s:%s", lab.Registry, workload, name)
-			if err := push(ctx, cluster, ref, workload, name == "wazelet", programs); err != nil {
+			if err := push(ctx, cluster, ref, workload, name, programs); err != nil {
 				return err
 			}
 			side.Images[workload] = ref
@@ -118,12 +132,18 @@ func bringUp(ctx context.Context, cluster *lab.Cluster, o *options, made map[str
 }
 
 // push stores an image of files with the program.
-func push(ctx context.Context, cluster *lab.Cluster, ref, name string, wasm bool, p programs) error {
+func push(ctx context.Context, cluster *lab.Cluster, ref, name, side string, p programs) error {
 	file := image.File{Path: "/" + name, Content: p.native, Mode: 0o755}
 	config := image.Config{Platform: "linux/" + goruntime.GOARCH}
-	if wasm {
+	switch side {
+	case "wazelet":
 		file.Path, file.Content = file.Path+".wasm", p.wasm
 		config.Platform = ""
+	case "crun": // containerd wants a platform of the machine's
+		file.Path, file.Content = file.Path+".wasm", p.wasm
+		if p.wasmedge != nil {
+			file.Content = p.wasmedge
+		}
 	}
 	config.Entrypoint = []string{file.Path}
 	files := append(lab.BaseFiles(), image.File{Path: "/proc/"}, image.File{Path: "/sys/"}, image.File{Path: "/dev/"}, file)

@@ -21,7 +21,9 @@ type options struct {
 	sides      string
 	wazelet    string
 	plan       drive.Plan
-	args       []string
+	// crun is the OCI runtime of the side crun, and its version.
+	crun, crunVersion string
+	args              []string
 }
 
 func parse(args []string) (*options, error) {
@@ -30,7 +32,7 @@ func parse(args []string) (*options, error) {
 	flags := flag.NewFlagSet("podbench", flag.ContinueOnError)
 	flags.StringVar(&o.out, "o", ".cache/podbench.json", "write the results to this file")
 	flags.StringVar(&o.merge, "merge", "", "take the results into this file instead: what is measured again replaces what it had")
-	flags.StringVar(&o.sides, "sides", "wazelet,containerd", "the sides; the first is the one that is judged")
+	flags.StringVar(&o.sides, "sides", "wazelet,containerd", "the sides, of wazelet, containerd and crun (containerd with crun and WasmEdge); the first is the one that is judged")
 	flags.StringVar(&o.wazelet, "wazelet", "", "the wazelet binary, with wazelet-worker beside it (default bin/wazelet)")
 	flags.StringVar(&only, "only", "", "only the measurements that begin with one of these, separated by commas: start/small, memory, rpc …")
 	flags.IntVar(&o.plan.Starts, "starts", 40, "pods one after the other, for each workload")

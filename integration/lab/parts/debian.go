@@ -36,6 +36,12 @@ func Machine() Debian {
 	}}
 }
 
+// WasmEdge is crun as Debian builds it, which runs Wasm modules by libwasmedge, and
+// WasmEdge's own command line. sid's crun 1.28 is built without that library.
+func WasmEdge() Debian {
+	return Debian{Name: "wasmedge", Suite: "trixie", Packages: []string{"crun", "libwasmedge0", "wasmedge"}}
+}
+
 // archiveKeys are what Debian's archive signs with.
 const archiveKeys = "/usr/share/keyrings/debian-archive-keyring.gpg"
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -134,7 +135,7 @@ func (p *pod) containerConfig() *runtimeapi.ContainerConfig {
 	config := &runtimeapi.ContainerConfig{
 		Metadata: &runtimeapi.ContainerMetadata{Name: "main"},
 		Image:    &runtimeapi.ImageSpec{Image: image, UserSpecifiedImage: image},
-		LogPath:  "main_0.log",
+		LogPath:  "main_0.log", Annotations: maps.Clone(p.client.Annotations),
 		Linux: &runtimeapi.LinuxContainerConfig{
 			Resources: &runtimeapi.LinuxContainerResources{MemoryLimitInBytes: memoryLimit, CpuShares: 102, CpusetCpus: p.request.cpus},
 			SecurityContext: &runtimeapi.LinuxContainerSecurityContext{
@@ -147,9 +148,10 @@ func (p *pod) containerConfig() *runtimeapi.ContainerConfig {
 	if port := p.request.port; port != 0 {
 		// A native program is told the port, a Wasm program is handed its listener.
 		config.Args = []string{fmt.Sprint(port)}
-		config.Annotations = map[string]string{
-			"io.kubernetes.container.ports": fmt.Sprintf(`[{"name":"http","containerPort":%d,"protocol":"TCP"}]`, port),
+		if config.Annotations == nil {
+			config.Annotations = map[string]string{}
 		}
+		config.Annotations["io.kubernetes.container.ports"] = fmt.Sprintf(`[{"name":"http","containerPort":%d,"protocol":"TCP"}]`, port)
 	}
 	return config
 }

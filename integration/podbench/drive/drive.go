@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +40,11 @@ func Run(ctx context.Context, plan *Plan, log io.Writer) (_ *result.File, err er
 		if err != nil {
 			return d.out, fmt.Errorf("%s: %w", side.Name, err)
 		}
-		d.out.Sides = append(d.out.Sides, result.Side{Name: side.Name, Version: version.RuntimeName + " " + version.RuntimeVersion})
+		title := version.RuntimeName + " " + version.RuntimeVersion
+		if side.Version != "" {
+			title = side.Version
+		}
+		d.out.Sides = append(d.out.Sides, result.Side{Name: side.Name, Version: title})
 	}
 	for _, m := range d.measurements() {
 		if !plan.wants(m.name) {
@@ -51,7 +53,7 @@ func Run(ctx context.Context, plan *Plan, log io.Writer) (_ *result.File, err er
 		if err := d.pull(ctx, m.workload); err != nil {
 			return d.out, err
 		}
-		load := loadAverage()
+		load := result.LoadAverage()
 		d.out.Machine.Load = append(d.out.Machine.Load, load)
 		d.say("%s (load %.1f)", m.name, load)
 		if err := m.do(ctx, m.name); err != nil {
@@ -128,18 +130,6 @@ func (d *driver) clean(ctx context.Context) error {
 		errs = append(errs, c.conn.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func loadAverage() float64 {
-	text, err := os.ReadFile("/proc/loadavg")
-	var load float64
-	if err == nil {
-		_, err = fmt.Sscan(strings.Fields(string(text))[0], &load)
-	}
-	if err != nil {
-		return -1
-	}
-	return load
 }
 
 func milliseconds(t time.Duration) float64 { return float64(t.Nanoseconds()) / 1e6 }

@@ -27,8 +27,10 @@ type Plan struct {
 
 // Side is a runtime.
 type Side struct {
-	Name   string
-	Socket string // of its CRI
+	Name string
+	// Version is what the report calls it; "" is what its CRI says.
+	Version string
+	Socket  string // of its CRI
 	// Handler is the RuntimeClass handler of its pods.
 	Handler string
 	// PID is its daemon's.
@@ -37,6 +39,8 @@ type Side struct {
 	CgroupParent string
 	// Logs is the folder of its pods' logs.
 	Logs string
+	// Annotations of its containers.
+	Annotations map[string]string
 	// Images by workload: small, go, large, job.
 	Images map[string]string
 	// Shim is what the command lines of processes begin with that it has beside

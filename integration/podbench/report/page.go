@@ -21,18 +21,26 @@ const (
 // Page writes the results into a Markdown page, between its two marks, and the
 // plots into a folder beside it that is named as the page.
 func Page(page string, f *result.File) error {
-	text, err := os.ReadFile(page)
+	var out bytes.Buffer
+	Markdown(&out, f)
+	return Section(page, begin, end, out.Bytes(), f, plots...)
+}
+
+// Section puts text between two lines of a Markdown page, and after it those of the
+// plots of which something was measured; their files go into a folder beside the
+// page that is named as it is.
+func Section(page, begin, end string, text []byte, f *result.File, plots ...Plot) error {
+	old, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	before, rest, found := strings.Cut(string(text), begin)
+	before, rest, found := strings.Cut(string(old), begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !found || !closed {
 		return fmt.Errorf("%s: no place for results: it needs the lines %q and %q", page, strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	var out bytes.Buffer
-	out.WriteString(before + begin + "\n")
-	Markdown(&out, f)
+	fmt.Fprintf(&out, "%s%s\n%s", before, begin, text)
 	folder := strings.TrimSuffix(page, filepath.Ext(page))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
@@ -42,10 +50,10 @@ func Page(page string, f *result.File) error {
 		if !ok {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(folder, p.file), svg, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, p.File), svg, 0o644); err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "\n![%s](%s/%s)\n", p.title, filepath.Base(folder), p.file)
+		fmt.Fprintf(&out, "\n![%s](%s/%s)\n", p.Title, filepath.Base(folder), p.File)
 	}
 	out.WriteString("\n" + end + after)
 	return os.WriteFile(page, out.Bytes(), 0o644)

@@ -11,18 +11,22 @@ import (
 	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
-// plot is a picture of some rows: for each side a bar from the first to the third
+// Plot is a picture of some rows: for each side a bar from the first to the third
 // quartile, a line from the least to the 99th percentile, and the median, on a
 // logarithmic axis.
-type plot struct {
-	file, title, unit string
-	lines             []plotLine
+type Plot struct {
+	// File is its name, in the folder beside the page.
+	File string
+	// Title and Unit are written above it.
+	Title, Unit string
+	Lines       []Line
 }
 
-type plotLine struct{ label, name, phase string }
+// Line is a row of a plot: a series of every side.
+type Line struct{ Label, Name, Phase string }
 
-var plots = []plot{
-	{"starts.svg", "From the first call to the first answer", "ms", []plotLine{
+var plots = []Plot{
+	{"starts.svg", "From the first call to the first answer", "ms", []Line{
 		{"small, host network", "start/small/host", ""},
 		{"small, CNI bridge", "start/small/bridge", ""},
 		{"small, 4 clients", "clients/small/host", ""},
@@ -30,14 +34,14 @@ var plots = []plot{
 		{"31 MB, host network", "start/large/host", ""},
 		{"job, to its end", "start/job/host", ""},
 	}},
-	{"phases.svg", "A small server's start, call by call", "ms", []plotLine{
+	{"phases.svg", "A small server's start, call by call", "ms", []Line{
 		{"RunPodSandbox", "start/small/host", "RunPodSandbox"},
 		{"CreateContainer", "start/small/host", "CreateContainer"},
 		{"StartContainer", "start/small/host", "StartContainer"},
 		{"first answer", "start/small/host", "first answer"},
 		{"stop + remove", "stop+remove/small/host", ""},
 	}},
-	{"memory.svg", "Memory of an idle pod (PSS)", "MB", []plotLine{
+	{"memory.svg", "Memory of an idle pod (PSS)", "MB", []Line{
 		{"small", "memory/small", "PSS"},
 		{"Go", "memory/go", "PSS"},
 		{"31 MB", "memory/large", "PSS"},
@@ -48,12 +52,12 @@ var plots = []plot{
 const (
 	plotWidth  = 760
 	labelWidth = 160
-	lineHeight = 44
 	barHeight  = 12
+	barSpace   = 18 // from one bar to the next
 	plotTop    = 64
 )
 
-var colors = []string{"#2563eb", "#d97706", "#059669", "#9333ea"}
+var colors = []string{"#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2"}
 
 // scale maps values to pixels, by decades.
 type scale struct{ low, high float64 }
@@ -65,27 +69,28 @@ func (s scale) x(v float64) float64 {
 }
 
 // draw returns the picture, or false when nothing of it was measured.
-func (p plot) draw(f *result.File) ([]byte, bool) {
+func (p Plot) draw(f *result.File) ([]byte, bool) {
 	lines, s := p.present(f)
 	if len(lines) == 0 {
 		return nil, false
 	}
+	lineHeight := 8 + barSpace*len(f.Sides)
 	height := plotTop + len(lines)*lineHeight + 28
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="sans-serif" font-size="12">`+"\n", plotWidth, height)
 	fmt.Fprintf(&out, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", plotWidth, height)
-	text(&out, 12, 20, "start", "#111827", p.title+", "+p.unit)
+	text(&out, 12, 20, "start", "#111827", p.Title+", "+p.Unit)
 	for i, side := range f.Sides {
-		x := 12 + i*220
+		x := 12 + i*min(220, (plotWidth-24)/len(f.Sides))
 		fmt.Fprintf(&out, `<rect x="%d" y="30" width="12" height="12" fill="%s"/>`+"\n", x, colors[i%len(colors)])
 		text(&out, float64(x+18), 41, "start", "#374151", side.Version)
 	}
 	p.axis(&out, s, height)
 	for i, l := range lines {
 		y := plotTop + i*lineHeight
-		text(&out, labelWidth-10, float64(y+lineHeight/2+4), "end", "#111827", l.label)
+		text(&out, labelWidth-10, float64(y+lineHeight/2+4), "end", "#111827", l.Label)
 		for j, side := range f.Sides {
-			bar(&out, s, f.Find(l.name, side.Name, l.phase), y+6+j*(barHeight+6), colors[j%len(colors)])
+			bar(&out, s, f.Find(l.Name, side.Name, l.Phase), y+6+j*barSpace, colors[j%len(colors)])
 		}
 	}
 	out.WriteString("</svg>\n")
@@ -93,12 +98,12 @@ func (p plot) draw(f *result.File) ([]byte, bool) {
 }
 
 // present are the lines of what was measured, and the scale that holds them.
-func (p plot) present(f *result.File) (lines []plotLine, s scale) {
+func (p Plot) present(f *result.File) (lines []Line, s scale) {
 	low, high := math.Inf(1), 0.0
-	for _, l := range p.lines {
+	for _, l := range p.Lines {
 		measured := false
 		for _, side := range f.Sides {
-			if t := f.Find(l.name, side.Name, l.phase).Stats(); t.N > 0 && t.Min > 0 {
+			if t := f.Find(l.Name, side.Name, l.Phase).Stats(); t.N > 0 && t.Min > 0 {
 				low, high, measured = min(low, t.Min), max(high, t.P99), true
 			}
 		}
@@ -109,7 +114,7 @@ func (p plot) present(f *result.File) (lines []plotLine, s scale) {
 	return lines, scale{low: math.Pow(10, math.Floor(math.Log10(low))), high: math.Pow(10, math.Ceil(math.Log10(high*1.001)))}
 }
 
-func (p plot) axis(out *bytes.Buffer, s scale, height int) {
+func (p Plot) axis(out *bytes.Buffer, s scale, height int) {
 	for decade := s.low; decade <= s.high*1.0001; decade *= 10 {
 		for _, step := range []float64{1, 2, 5} {
 			v := decade * step

@@ -1,14 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The smallest web server: one client after the other. As Wasm its socket is
-// the descriptor 4; natively it listens on the port that its argument names.
+// the descriptor 4; natively, and by WasmEdge's extension, it listens on the port that
+// its argument names.
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#ifdef __wasi__
+#if defined WASMEDGE
+#include <stdint.h>
+
+#define IMPORT(name) __attribute__((import_module("wasi_snapshot_preview1"), import_name(#name))) extern int name
+IMPORT(sock_open)(int family, int type, int *fd);
+IMPORT(sock_bind)(int fd, void *address, int port);
+IMPORT(sock_listen)(int fd, int backlog);
+
+static int listener(int argc, char **argv) {
+	uint8_t any[4] = {0};
+	struct {
+		uint8_t *bytes;
+		uint32_t length;
+	} address = {any, sizeof any};
+	int fd;
+	if (sock_open(1, 2, &fd) != 0 || sock_bind(fd, &address, argc > 1 ? atoi(argv[1]) : 0) != 0 || sock_listen(fd, 128) != 0) {
+		fprintf(stderr, "cannot listen\n");
+		exit(1);
+	}
+	return fd;
+}
+#elif defined __wasi__
 static int listener(int argc, char **argv) {
 	(void)argc, (void)argv;
 	return 4;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package result
 
 import (
 	"bytes"
@@ -10,12 +10,10 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
-// describe says what the run was done on. What cannot be read stays empty.
-func describe(m *result.Machine) {
+// Describe says what the run is done on. What cannot be read stays empty.
+func (m *Machine) Describe() {
 	var name unix.Utsname
 	_ = unix.Uname(&name)
 	m.Kernel = string(bytes.TrimRight(name.Release[:], "\x00"))
@@ -41,4 +39,17 @@ func after(file, key string) string {
 		}
 	}
 	return ""
+}
+
+// LoadAverage is that of the last minute, -1 if it cannot be read.
+func LoadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	var load float64
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &load)
+	}
+	if err != nil {
+		return -1
+	}
+	return load
 }
