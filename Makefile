@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image installer-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-compare bench-go bench-images bench-wasi wasi-testsuite critest critest-mixed fuzz clean
+.PHONY: help build toolbox toolbox-image installer-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-compare bench-go bench-images bench-wasi bench-compute wasi-testsuite critest critest-mixed fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,12 @@ bench-wasi: ## Compare the WASI host with wazero's own and wasmtime's (cgo; a Ma
 	@$(GO) build -C integration/bench -p 2 -o $(abspath .cache)/wasibench .
 	@.cache/wasibench
 
+bench-compute: build ## Compare computing with native programs, wazero and wasmtime, and write docs/performance.md anew (cgo); COMPUTE='-only c/'
+	@$(GO) build -C integration/bench -p 2 -o $(abspath .cache)/computebench ./compute
+	@.cache/computebench $(COMPUTE)
+	@.cache/computebench report -page docs/performance.md .cache/compute.json
+	cp .cache/compute.json docs/performance/compute.json
+
 fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	@for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -129,4 +135,4 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME (20s)
 	done
 
 clean: ## Remove what was built; the laboratory's parts stay in .cache/lab
-	rm -rf bin toolbox/module/toolbox.wasm.gz* .cache/toolbox.wasm .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench .cache/podbench
+	rm -rf bin toolbox/module/toolbox.wasm.gz* .cache/toolbox.wasm .cache/testsummary .cache/demo .cache/lintproof .cache/wasitest .cache/wasibench .cache/computebench .cache/podbench

@@ -9,4 +9,6 @@ require (
 	golang.org/x/sys v0.48.0
 )
 
+require golang.org/x/term v0.46.0 // indirect
+
 replace github.com/wazelet/wazelet => ../..
