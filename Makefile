@@ -120,7 +120,7 @@ bench-wasi: ## Compare the WASI host with wazero's own and wasmtime's (cgo; a Ma
 	@$(GO) build -C integration/bench -p 2 -o $(abspath .cache)/wasibench .
 	@.cache/wasibench
 
-bench-compute: build ## Compare computing with native programs, wazero and wasmtime, and write docs/performance.md anew (cgo); COMPUTE='-only c/'
+bench-compute: build ## Compare computing with native programs, wazero and wasmtime, and write docs/performance.md anew (cgo); COMPUTE='-only c/ -merge' for a part
 	@$(GO) build -C integration/bench -p 2 -o $(abspath .cache)/computebench ./compute
 	@.cache/computebench $(COMPUTE)
 	@.cache/computebench report -page docs/performance.md .cache/compute.json
