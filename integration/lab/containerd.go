@@ -22,6 +22,9 @@ const containerdName = "containerd"
 // PauseImage is what containerd starts each of its sandboxes with.
 const PauseImage = "lab.example/pause:1"
 
+// ContainerdMetrics is where containerd serves its metrics, at /v1/metrics.
+const ContainerdMetrics = "127.0.0.1:1338"
+
 // nativeCompiler is what runc and native programs in C are made with: Debian's
 // packages, by a file that each brings.
 var nativeCompiler = map[string]string{
@@ -205,6 +208,8 @@ func (c *Cluster) containerdConfig() string {
 		fmt.Sprintf("address = %q", c.ContainerdSocket()),
 		"[ttrpc]",
 		fmt.Sprintf("address = %q", c.ContainerdSocket()+".ttrpc"),
+		"[metrics]",
+		fmt.Sprintf("address = %q", ContainerdMetrics),
 		"[plugins.'io.containerd.internal.v1.opt']",
 		fmt.Sprintf("path = %q", c.path("containerd", "opt")),
 		"[plugins.'io.containerd.cri.v1.images'.pinned_images]",

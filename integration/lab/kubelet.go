@@ -2,16 +2,20 @@
 
 package lab
 
-import "context"
+import (
+	"context"
+	"maps"
+	"os"
+)
 
 // podPidsLimit is how many tasks a pod may have, which no worker comes near.
 const podPidsLimit = 512
 
 // kubeletConfig is the configuration of the kubelet: that of an ordinary node
 // with wazelet as its only runtime, but quicker to notice things, and in its own
-// folders.
+// folders; and what Options.Kubelet says otherwise.
 func (c *Cluster) kubeletConfig() object {
-	return object{
+	config := object{
 		"apiVersion":               "kubelet.config.k8s.io/v1beta1",
 		"kind":                     "KubeletConfiguration",
 		"containerRuntimeEndpoint": c.kubeletEndpoint(),
@@ -65,6 +69,19 @@ func (c *Cluster) kubeletConfig() object {
 
 		"featureGates": c.featureGates(),
 	}
+	maps.Copy(config, c.options.Kubelet)
+	maps.DeleteFunc(config, func(_ string, value any) bool { return value == nil })
+	return config
+}
+
+// ReconfigureKubelet is RestartKubelet with other Options.Kubelet. It may be another
+// runtime's (containerRuntimeEndpoint) while there are no pods.
+func (c *Cluster) ReconfigureKubelet(ctx context.Context, fields map[string]any) error {
+	c.options.Kubelet = fields
+	if err := os.WriteFile(c.path("kubelet.yaml"), []byte(text(c.kubeletConfig())), 0o600); err != nil {
+		return err
+	}
+	return c.RestartKubelet(ctx)
 }
 
 func (c *Cluster) kubeletEndpoint() string {

@@ -70,6 +70,9 @@ type Options struct {
 	Mirrored []string
 	// FeatureGates are turned on in the API server and the kubelet.
 	FeatureGates []string
+	// Kubelet is laid over the kubelet's configuration; a field that is nil is left
+	// to the kubelet.
+	Kubelet map[string]any
 	// Host lays a /etc, /opt and /var/lib of the laboratory's own over the machine's, with
 	// a systemd that runs the kubelet, for UpHost; /usr/local is read-only. Programs that
 	// install themselves see a node of their own.

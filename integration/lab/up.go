@@ -183,10 +183,11 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.apiClient()
+	client, _, err := c.API()
 	if err != nil {
 		return err
 	}
+	client.Timeout = 5 * time.Second
 	defer client.CloseIdleConnections()
 	return c.until(ctx, "the API server's /readyz", func(ctx context.Context) error {
 		return c.get(ctx, client, "https://"+apiAddress+"/readyz")
@@ -241,26 +242,41 @@ func (c *Cluster) HTTP() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: c.Dial}, Timeout: 30 * time.Second}
 }
 
-func (c *Cluster) apiClient() (*http.Client, error) {
+// API returns a client that is the cluster's administrator, and the address of the API
+// server that its requests are for.
+func (c *Cluster) API() (client *http.Client, url string, err error) {
 	ca, err := os.ReadFile(c.path("pki/ca.crt"))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	return &http.Client{
-		Transport: &http.Transport{DialContext: c.Dial, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}},
-		Timeout:   5 * time.Second,
-	}, nil
+	transport := &http.Transport{
+		DialContext: c.Dial, ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+	}
+	return &http.Client{Transport: administrator{transport, c.tokens.admin}}, "https://" + apiAddress, nil
 }
 
-// get wants an answer of 200 from the API server.
+// administrator makes requests in the name of the cluster's administrator.
+type administrator struct {
+	*http.Transport
+	token string
+}
+
+// RoundTrip makes one request.
+func (a administrator) RoundTrip(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	request.Header.Set("Authorization", "Bearer "+a.token)
+	return a.Transport.RoundTrip(request)
+}
+
+// get wants an answer of 200.
 func (c *Cluster) get(ctx context.Context, client *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+c.tokens.admin)
 	response, err := client.Do(request)
 	if err != nil {
 		return err
