@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/integration/podbench/process"
 )
 
 // client speaks CRI to one side.
@@ -34,6 +36,11 @@ func connect(side Side) (*client, error) {
 		Side: side, conn: conn,
 		runtime: runtimeapi.NewRuntimeServiceClient(conn), images: runtimeapi.NewImageServiceClient(conn),
 	}, nil
+}
+
+// pods are the processes of the side's pods.
+func (c *client) pods() process.Pods {
+	return process.Pods{Cgroup: c.CgroupParent, Shim: c.Shim, ShimArg: c.ShimArg}
 }
 
 // memoryLimit is what a pod's container may use.

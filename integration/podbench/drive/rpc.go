@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/wazelet/wazelet/integration/podbench/process"
 )
 
 // rpc measures the calls that a kubelet makes all the time, with many pods, on the
@@ -78,7 +78,7 @@ const polling = 20 * time.Second
 // while it is asked what a kubelet without events asks: for the lists each second,
 // for the containers' statistics each ten seconds.
 func polled(ctx context.Context, c *client) (float64, error) {
-	before, err := ticks(c.PID)
+	before, _, err := process.Time(c.PID)
 	if err != nil {
 		return 0, err
 	}
@@ -100,23 +100,6 @@ func polled(ctx context.Context, c *client) (float64, error) {
 			return 0, err
 		}
 	}
-	after, err := ticks(c.PID)
-	const perSecond = 100 // USER_HZ, as all architectures of ours have it
-	return (after - before) / perSecond / time.Since(began).Seconds() * 100, err
-}
-
-// ticks reads proc_pid_stat(5): utime and stime are the 12th and 13th word after
-// the name, which is in parentheses.
-func ticks(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	words := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(words) < 13 {
-		return 0, fmt.Errorf("process %d: %q", pid, text)
-	}
-	var user, system float64
-	_, err = fmt.Sscan(words[11]+" "+words[12], &user, &system)
-	return user + system, err
+	after, _, err := process.Time(c.PID)
+	return (after - before).Seconds() / time.Since(began).Seconds() * 100, err
 }
