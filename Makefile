@@ -16,7 +16,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolbox toolbox-image installer-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-compare bench-go bench-images bench-wasi bench-compute wasi-testsuite critest critest-mixed fuzz clean
+.PHONY: help build toolbox toolbox-image installer-image cross test test-unit test-vm test-e2e test-mixed lint lint-proof demo parts parts-containerd parts-mixed bench bench-pods bench-kubelet bench-kubelet-pods bench-compare bench-go bench-images bench-wasi bench-compute wasi-testsuite critest critest-mixed fuzz clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,7 +107,15 @@ bench-pods: build ## Measure pods beside containerd's, into .cache/podbench.json
 	@$(GO) build -o .cache/podbench ./integration/podbench
 	@.cache/podbench $(BENCH)
 
-bench-compare: ## Show what changed between two files of bench-pods: OLD=… NEW=…; fails on a regression
+bench-kubelet: bench-kubelet-pods ## Measure pods through a real control plane and kubelet, 500 at once too, and write that part of docs/performance.md anew (as root)
+	$(GO) run ./integration/podbench report -page docs/performance.md .cache/podbench-kubelet.json
+	cp .cache/podbench-kubelet.json docs/performance/kubelet.json
+
+bench-kubelet-pods: build ## The same, into .cache/podbench-kubelet.json; BENCH='-only kubelet/pod' for a part
+	@$(GO) build -o .cache/podbench ./integration/podbench
+	@.cache/podbench kubelet $(BENCH)
+
+bench-compare: ## Show what changed between two files of bench-pods or bench-kubelet-pods: OLD=… NEW=…; fails on a regression
 	@$(GO) run ./integration/podbench compare $(OLD) $(NEW)
 
 bench-go: build ## Run the Go benchmarks

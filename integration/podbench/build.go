@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/wazelet/wazelet/integration/lab"
+	"github.com/wazelet/wazelet/integration/lab/parts"
 )
 
 // workload is a program that each side runs, made from one source.
@@ -42,8 +44,13 @@ type form struct {
 	flags []string // of the compiler of C
 }
 
-// build makes both forms of each workload, in the folder.
-func build(ctx context.Context, repo, dir string, log io.Writer) (map[string]programs, error) {
+// build makes both forms of the named workloads, of all if none is named.
+func build(ctx context.Context, log io.Writer, names ...string) (map[string]programs, error) {
+	repo, err := parts.Repo()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(parts.Cache(repo), "podbench")
 	if err := lab.InstallCompilers(ctx, log); err != nil {
 		return nil, err
 	}
@@ -52,6 +59,9 @@ func build(ctx context.Context, repo, dir string, log io.Writer) (map[string]pro
 	}
 	made := map[string]programs{}
 	for _, w := range workloads {
+		if len(names) > 0 && !slices.Contains(names, w.name) {
+			continue
+		}
 		var p programs
 		forms := []form{{&p.wasm, w.name + ".wasm", true, nil}, {&p.native, w.name, false, nil}}
 		if w.wasmedge {

@@ -6,6 +6,7 @@
 //
 //	podbench [-o FILE] [-only PREFIXES] …   measure, and write the results as JSON
 //	podbench -merge FILE …                  measure, into a file of results that is there
+//	podbench kubelet …                      the same through a real control plane and kubelet
 //	podbench compare OLD NEW                what has changed between two files; exit 1 on a regression
 //	podbench report FILE -page PAGE         write the results into a page, and their plots beside it
 package main
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/integration/podbench/report"
+	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
 func main() {
@@ -39,6 +41,8 @@ func run(ctx context.Context, args []string) error {
 	switch mode {
 	case "drive":
 		return driveCommand(ctx)
+	case "kubelet":
+		return kubeletCommand(ctx, args[1:])
 	case "compare":
 		return compareCommand(args[1:])
 	case "report":
@@ -49,9 +53,14 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	f, err := measure(ctx, o)
-	if f == nil {
-		return err
+	return errors.Join(err, o.show(f))
+}
+
+// show prints and keeps what was measured, if anything was.
+func (o *common) show(f *result.File) error {
+	if f == nil || len(f.Series) == 0 {
+		return nil
 	}
 	report.Markdown(os.Stdout, f)
-	return errors.Join(err, o.keep(f))
+	return o.keep(f)
 }

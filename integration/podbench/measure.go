@@ -28,15 +28,11 @@ import (
 // measure brings both sides up, has a client in their network measure them, and
 // takes them down. What was measured before an error is returned with it.
 func measure(ctx context.Context, o *options) (f *result.File, err error) {
-	repo, err := parts.Repo()
+	made, err := build(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
-	made, err := build(ctx, repo, filepath.Join(parts.Cache(repo), "podbench"), os.Stderr)
-	if err != nil {
-		return nil, err
-	}
-	if err := prepare(ctx, repo, o); err != nil {
+	if err := o.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if o.has("crun") {
@@ -44,13 +40,31 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 			return nil, err
 		}
 	}
-	dir, err := os.MkdirTemp("/tmp", "wazelet-bench-")
-	if err != nil {
-		return nil, err
+	err = o.inLab(ctx, lab.Options{Crun: o.crun}, func(cluster *lab.Cluster) error {
+		if err := cluster.UpRuntime(ctx); err != nil {
+			return err
+		}
+		if err := bringUp(ctx, cluster, o, made); err != nil {
+			return err
+		}
+		f, err = runDriver(ctx, cluster, &o.plan)
+		return err
+	})
+	if f != nil {
+		f.Machine.Describe()
 	}
-	cluster, err := lab.New(lab.Options{Dir: dir, Log: os.Stderr, Wazelet: o.wazelet, LogLevel: "info", Crun: o.crun})
+	return f, err
+}
+
+// inLab has do bring up a laboratory, and takes it down.
+func (o *common) inLab(ctx context.Context, options lab.Options, do func(*lab.Cluster) error) (err error) {
+	if options.Dir, err = os.MkdirTemp("/tmp", "wazelet-bench-"); err != nil {
+		return err
+	}
+	options.Log, options.Wazelet, options.LogLevel = os.Stderr, o.wazelet, "info"
+	cluster, err := lab.New(options)
 	if err != nil {
-		return nil, errors.Join(err, os.Remove(dir))
+		return errors.Join(err, os.Remove(options.Dir))
 	}
 	defer func() {
 		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
@@ -58,27 +72,21 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 		failed := err != nil
 		err = errors.Join(err, cluster.Down(down))
 		if failed {
-			fmt.Fprintln(os.Stderr, "bench: the logs are in", filepath.Join(dir, "log"))
+			fmt.Fprintln(os.Stderr, "bench: the logs are in", filepath.Join(options.Dir, "log"))
 			return
 		}
 		err = errors.Join(err, cluster.RemoveScratch())
 	}()
-	if err := cluster.UpRuntime(ctx); err != nil {
-		return nil, err
-	}
-	if err := bringUp(ctx, cluster, o, made); err != nil {
-		return nil, err
-	}
-	f, err = runDriver(ctx, cluster, &o.plan)
-	if f != nil {
-		f.Machine.Describe()
-	}
-	return f, err
+	return do(cluster)
 }
 
-// prepare builds the parts that the sides are made of.
-func prepare(ctx context.Context, repo string, o *options) error {
-	wanted, err := parts.Select(parts.Laboratory(), "registry", "crictl", "cni/bridge", "cni/loopback", "cni/host-local", "cni/portmap")
+// prepare builds the parts that the sides are made of, and the named ones.
+func (o *common) prepare(ctx context.Context, names ...string) error {
+	repo, err := parts.Repo()
+	if err != nil {
+		return err
+	}
+	wanted, err := parts.Select(parts.Laboratory(), append(names, "registry", "crictl", "cni/bridge", "cni/loopback", "cni/host-local", "cni/portmap")...)
 	if err != nil {
 		return err
 	}
@@ -92,7 +100,7 @@ func prepare(ctx context.Context, repo string, o *options) error {
 }
 
 // has tells whether a side is to be measured.
-func (o *options) has(side string) bool { return slices.Contains(strings.Split(o.sides, ","), side) }
+func (o *common) has(side string) bool { return slices.Contains(strings.Split(o.sides, ","), side) }
 
 // bringUp starts the sides, pushes their images and writes them into the plan.
 func bringUp(ctx context.Context, cluster *lab.Cluster, o *options, made map[string]programs) error {

@@ -118,5 +118,5 @@ func writePage(page string, f *result.File) error {
 	for _, k := range kernels {
 		plot.Lines = append(plot.Lines, report.Line{Label: strings.ReplaceAll(k.name, "/", " "), Name: k.name})
 	}
-	return report.Section(page, begin, end, text.Bytes(), f, plot)
+	return report.Section(page, begin, end, text.Bytes(), f, plot.Drawing())
 }

@@ -12,7 +12,6 @@ import (
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/wazelet/wazelet/integration/podbench/process"
 	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 

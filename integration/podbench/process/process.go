@@ -83,16 +83,3 @@ func CgroupTime(cgroup string) (time.Duration, error) {
 	}
 	return 0, fmt.Errorf("cgroup %s: no usage_usec in %q", cgroup, text)
 }
-
-// Load answers the load average of the last minute, or -1.
-func Load() float64 {
-	text, err := os.ReadFile("/proc/loadavg")
-	var load float64
-	if err == nil {
-		_, err = fmt.Sscan(strings.Fields(string(text))[0], &load)
-	}
-	if err != nil {
-		return -1
-	}
-	return load
-}

@@ -15,7 +15,7 @@ import (
 // change is taken for the machine's and taken out.
 func Compare(w io.Writer, before, after *result.File, tolerance float64) (worse []string) {
 	fmt.Fprint(w, "| what | unit | before | after | machine | change | |\n|---|---|---:|---:|---:|---:|---|\n")
-	for _, r := range rows {
+	for _, r := range sectionOf(after).rows(after) {
 		old, now := before.Find(r.name, before.Sides[0].Name, r.phase), after.Find(r.name, after.Sides[0].Name, r.phase)
 		if old == nil || now == nil {
 			continue

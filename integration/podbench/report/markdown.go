@@ -21,17 +21,19 @@ func Markdown(w io.Writer, f *result.File) {
 		fmt.Fprintf(w, " %s |", side.Version)
 	}
 	fmt.Fprintf(w, " ratio | target | |\n|---|---|%s---:|---:|---|\n", strings.Repeat("---:|", len(f.Sides)))
-	for _, r := range rows {
+	section := sectionOf(f)
+	for _, r := range section.rows(f) {
 		r.write(w, f)
 	}
 	fmt.Fprint(w, "\nEach cell is the median, then the quartiles and the 99th percentile. The rows, measured again:\n\n")
 	seen := map[string]bool{}
-	for _, r := range rows {
+	for _, r := range section.rows(f) {
 		if c := r.command(); !seen[c] && f.Find(r.name, f.Sides[0].Name, r.phase) != nil {
 			seen[c] = true
 			fmt.Fprintf(w, "- `%s`\n", c)
 		}
 	}
+	section.more(w, f)
 }
 
 func (r row) write(w io.Writer, f *result.File) {

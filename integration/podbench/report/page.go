@@ -12,24 +12,22 @@ import (
 	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
-// What is between these lines of a page is the report's.
-const (
-	begin = "<!-- results: written by make bench -->\n"
-	end   = "<!-- end of results -->\n"
-)
+// end is the line of the page that each section ends before.
+const end = "<!-- end of results -->\n"
 
-// Page writes the results into a Markdown page, between its two marks, and the
-// plots into a folder beside it that is named as the page.
+// Page writes the results into a Markdown page, between the two marks of their section,
+// and the plots into a folder beside it that is named as the page.
 func Page(page string, f *result.File) error {
 	var out bytes.Buffer
 	Markdown(&out, f)
-	return Section(page, begin, end, out.Bytes(), f, plots...)
+	s := sectionOf(f)
+	return Section(page, s.begin, end, out.Bytes(), f, s.plots...)
 }
 
 // Section puts text between two lines of a Markdown page, and after it those of the
-// plots of which something was measured; their files go into a folder beside the
+// pictures of which something was measured; their files go into a folder beside the
 // page that is named as it is.
-func Section(page, begin, end string, text []byte, f *result.File, plots ...Plot) error {
+func Section(page, begin, end string, text []byte, f *result.File, pictures ...Drawing) error {
 	old, err := os.ReadFile(page)
 	if err != nil {
 		return err
@@ -45,8 +43,8 @@ func Section(page, begin, end string, text []byte, f *result.File, plots ...Plot
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for _, p := range plots {
-		svg, ok := p.draw(f)
+	for _, p := range pictures {
+		svg, ok := p.Draw(f)
 		if !ok {
 			continue
 		}

@@ -68,6 +68,9 @@ func (s scale) x(v float64) float64 {
 	return labelWidth + (v-low)/(high-low)*(plotWidth-labelWidth-24)
 }
 
+// Drawing is the picture of the plot.
+func (p Plot) Drawing() Drawing { return Drawing{p.File, p.Title, p.draw} }
+
 // draw returns the picture, or false when nothing of it was measured.
 func (p Plot) draw(f *result.File) ([]byte, bool) {
 	lines, s := p.present(f)
@@ -77,9 +80,7 @@ func (p Plot) draw(f *result.File) ([]byte, bool) {
 	lineHeight := 8 + barSpace*len(f.Sides)
 	height := plotTop + len(lines)*lineHeight + 28
 	var out bytes.Buffer
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="sans-serif" font-size="12">`+"\n", plotWidth, height)
-	fmt.Fprintf(&out, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", plotWidth, height)
-	text(&out, 12, 20, "start", "#111827", p.Title+", "+p.Unit)
+	open(&out, height, p.Title+", "+p.Unit)
 	for i, side := range f.Sides {
 		x := 12 + i*min(220, (plotWidth-24)/len(f.Sides))
 		fmt.Fprintf(&out, `<rect x="%d" y="30" width="12" height="12" fill="%s"/>`+"\n", x, colors[i%len(colors)])

@@ -79,6 +79,7 @@ func twice(f *result.File) *result.File {
 }
 
 func TestPage(t *testing.T) {
+	begin := sectionOf(run(5)).begin
 	page := filepath.Join(t.TempDir(), "page.md")
 	if err := os.WriteFile(page, []byte("before\n"+begin+"old\n"+end+"after\n"), 0o644); err != nil {
 		t.Fatal(err)

@@ -89,9 +89,15 @@ func (r row) verdict(first, second float64) (target string, met bool) {
 
 // command is what measures the row again.
 func (r row) command() string {
-	prefix := r.name
-	if group, rest, found := strings.Cut(prefix, "/"); found && group == "stop+remove" {
+	prefix, target := r.name, "bench-pods"
+	switch group, rest, _ := strings.Cut(prefix, "/"); {
+	case group == "stop+remove":
 		prefix = "start/" + rest
+	case r.name == kubeletDelete:
+		prefix = kubeletPod
 	}
-	return "make bench-pods BENCH='-only " + prefix + "'"
+	if strings.HasPrefix(r.name, kubeletPrefix) {
+		target = "bench-kubelet-pods"
+	}
+	return "make " + target + " BENCH='-only " + prefix + "'"
 }

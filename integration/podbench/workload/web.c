@@ -37,8 +37,11 @@ static int listener(int argc, char **argv) {
 }
 #else
 #include <netinet/in.h>
+#include <signal.h>
+#include <unistd.h>
 
 static int listener(int argc, char **argv) {
+	signal(SIGTERM, _exit); // the first process of a container would ignore it
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(argc > 1 ? atoi(argv[1]) : 0)};
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
