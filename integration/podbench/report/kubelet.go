@@ -110,10 +110,7 @@ func (r ramp) rows() []row {
 		idle,
 		{what: "… idle: the kubelet", phase: "idle: kubelet"},
 	}
-	all = append([]row{
-		{what: r.title() + " at once: create → all Ready", phase: "all Ready"},
-		{what: "… pods Ready per second", phase: "pods/s", more: true},
-	}, all...)
+	all = append([]row{{what: r.title() + " at once: create → all Ready", phase: "all Ready"}}, all...)
 	for i := range all {
 		all[i].name = r.name
 	}

@@ -32,7 +32,7 @@ var shades = []string{
 const stackHeight = 44
 
 // legendColumns are how many parts are named in a line.
-const legendColumns = 4
+const legendColumns = 3
 
 // draw returns the picture, or false when nothing of it was measured.
 func (s stack) draw(f *result.File) ([]byte, bool) {
@@ -47,7 +47,7 @@ func (s stack) draw(f *result.File) ([]byte, bool) {
 	var out bytes.Buffer
 	open(&out, height, s.title+", "+s.unit)
 	for i, part := range s.parts {
-		x, y := 12+(i%legendColumns)*185, 30+18*(i/legendColumns)
+		x, y := 12+(i%legendColumns)*245, 30+18*(i/legendColumns)
 		fmt.Fprintf(&out, `<rect x="%d" y="%d" width="12" height="12" fill="%s"/>`+"\n", x, y, shades[i%len(shades)])
 		text(&out, float64(x+18), float64(y+11), "start", "#374151", part.label)
 	}
