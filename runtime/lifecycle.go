@@ -181,8 +181,14 @@ func (c *Controller) removeEntry(ctx context.Context, e *entry) error {
 		}
 	}
 	if e.container().State != StateRemoving {
-		if _, err := c.store.update(e, func(n *Container) error { return n.moveTo(StateRemoving) }); err != nil {
+		// On a full disk nothing can be written, and removing is what makes room. A
+		// later daemon finds a container that has ended, of which nothing is left.
+		now, err := c.store.amend(e, func(n *Container) error { return n.moveTo(StateRemoving) })
+		if now.State != StateRemoving {
 			return err
+		}
+		if err != nil {
+			log.G(ctx).WithError(err).Warn("removal is not in the container's record")
 		}
 	}
 	return c.takeBack(ctx, e)

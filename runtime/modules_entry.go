@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -192,12 +193,12 @@ func (m *Modules) used(key string) {
 // discard removes an entry. m.mu is held.
 func (m *Modules) discard(key string) error {
 	delete(m.verified, key)
-	aside, err := os.MkdirTemp(m.options.Dir, unfinished)
-	if err != nil {
+	// No folder is made to move it to: this may be to make room on a full disk.
+	aside := filepath.Join(m.options.Dir, unfinished+rand.Text())
+	if err := os.Rename(filepath.Join(m.options.Dir, key), aside); errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("module cache: %w", err)
-	}
-	if err := os.Rename(filepath.Join(m.options.Dir, key), filepath.Join(aside, key)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return errors.Join(fmt.Errorf("module cache: %w", err), os.RemoveAll(aside))
 	}
 	return os.RemoveAll(aside)
 }

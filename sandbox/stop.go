@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 
 	"github.com/wazelet/wazelet/sandbox/netns"
 )
@@ -63,9 +64,7 @@ func (c *Controller) stop(ctx context.Context, sb Sandbox) (Sandbox, error) {
 		if err := sb.moveTo(StateNotReady); err != nil {
 			return sb, err
 		}
-		if err := c.update(sb); err != nil {
-			return sb, err
-		}
+		c.amend(ctx, sb)
 		c.changed(sb)
 	}
 	if sb.NetNS == "" {
@@ -76,7 +75,8 @@ func (c *Controller) stop(ctx context.Context, sb Sandbox) (Sandbox, error) {
 	}
 	// The addresses may be another pod's from now on.
 	sb.Attachment, sb.NetNS, sb.IPs, sb.CNI = nil, "", nil, nil
-	return sb, c.update(sb)
+	c.amend(ctx, sb)
+	return sb, nil
 }
 
 func (c *Controller) remove(ctx context.Context, sb Sandbox) (Sandbox, error) {
@@ -96,13 +96,14 @@ func (c *Controller) remove(ctx context.Context, sb Sandbox) (Sandbox, error) {
 	return gone, nil
 }
 
-// update writes down and shows what a sandbox is now.
-func (c *Controller) update(sb Sandbox) error {
+// amend shows what a sandbox is on its way down, and writes it down if that can be: on
+// a full disk pods must end, which makes room. A later daemon sees what is gone, and
+// does again what it cannot see.
+func (c *Controller) amend(ctx context.Context, sb Sandbox) {
 	if err := c.records.Put(sb.ID, sb); err != nil {
-		return err
+		log.G(ctx).WithError(err).WithField("sandbox_id", sb.ID).Warn("what has ended is not in the sandbox's record")
 	}
 	c.store.publish(sb)
-	return nil
 }
 
 // disconnect takes a sandbox's network away. That of an adopted one stays.

@@ -11,6 +11,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -58,13 +59,13 @@ func OpenBackend(root, name string) (*Backend, error) {
 	}
 }
 
-// supported tries an overlay mount in dir.
+// supported tries an overlay mount in dir. Where the disk is too full to try, it works if it has worked.
 func supported(dir string) error {
 	if strings.ContainsAny(dir, `,:\`) {
 		return fmt.Errorf("its mount options cannot hold a path with a comma, colon or backslash: %w", errdefs.ErrFailedPrecondition)
 	}
 	err := overlayutils.Supported(dir)
-	if err == nil {
+	if err == nil || isFull(err) && used(dir) {
 		return nil
 	}
 	var errno syscall.Errno
@@ -72,6 +73,14 @@ func supported(dir string) error {
 		err = errno // without the options of the attempt, which fill a screen
 	}
 	return fmt.Errorf("%w: %w", err, errdefs.ErrFailedPrecondition)
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// used tells whether the snapshotter in dir has been opened before.
+func used(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "metadata.db"))
+	return err == nil
 }
 
 func openOverlay(dir string) (*Backend, error) {
