@@ -89,18 +89,6 @@ func (x *index) wants(chain digest.Digest) bool {
 	return chain == ""
 }
 
-// runs tells whether any image has the program.
-func (x *index) runs(program digest.Digest) bool {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	for _, image := range x.images {
-		if image.Program == program {
-			return true
-		}
-	}
-	return false
-}
-
 // find resolves an id, a name as users write it, or the beginning of an id, in this order.
 func (x *index) find(ref string) (Image, error) {
 	x.mu.RLock()

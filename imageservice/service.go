@@ -45,8 +45,8 @@ type Options struct {
 	// Prepare runs at the end of each pull, before the image gets its names: what fails here fails the pull. It is
 	// called again when a present image is pulled, and returns the image's program.
 	Prepare func(ctx context.Context, s *Service, image Image) (program digest.Digest, err error)
-	// Removed is told of programs that no image has any more.
-	Removed func(ctx context.Context, program digest.Digest)
+	// Removed is told of each image that has been removed.
+	Removed func(ctx context.Context, s *Service, gone Image)
 }
 
 // defaultDownloads is MaxConcurrentDownloads when the options do not say.
@@ -165,8 +165,8 @@ func (s *Service) Remove(ctx context.Context, ref string) error {
 		return about(ref, err)
 	}
 	log.G(ctx).WithField("image_ref", ref).WithField("image_id", image.ID).Info("image removed")
-	if s.opts.Removed != nil && image.Program != "" && !s.index.runs(image.Program) {
-		s.opts.Removed(ctx, image.Program)
+	if s.opts.Removed != nil {
+		s.opts.Removed(ctx, s, image)
 	}
 	if err := s.collect(ctx); err != nil {
 		return about(ref, err)

@@ -94,7 +94,7 @@ func (c *Controller) exec(ctx context.Context, e *entry, command Command) (int32
 		return 0, err
 	}
 	before := e.oomKills()
-	process, err := c.modules.Exec(ctx, options, c.builtin)
+	process, err := c.modules.Exec(ctx, e.container().Config.ImageID, options, c.builtin)
 	if err != nil {
 		return 0, e.notStarted(ctx, before, err)
 	}

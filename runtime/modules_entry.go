@@ -54,7 +54,7 @@ func seal(dir, module string) error {
 	return os.WriteFile(filepath.Join(dir, entryFile), raw, 0o444)
 }
 
-// sumFiles reads every file below dir but the record.
+// sumFiles reads every file below dir but the record and the daemon's notes.
 func sumFiles(dir string) (sums map[string]string, size int64, err error) {
 	sums = map[string]string{}
 	root, err := os.OpenRoot(dir)
@@ -63,6 +63,9 @@ func sumFiles(dir string) (sums map[string]string, size int64, err error) {
 	}
 	defer root.Close()
 	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && path == imagesDir {
+			return fs.SkipDir
+		}
 		if err != nil || entry.IsDir() || path == entryFile {
 			return err
 		}
@@ -138,6 +141,9 @@ func verifyEntry(dir, module string) error {
 func fingerprint(dir string) (string, error) {
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && path == filepath.Join(dir, imagesDir) {
+			return fs.SkipDir
+		}
 		if err != nil || entry.IsDir() || entry.Name() == entryFile {
 			return err
 		}

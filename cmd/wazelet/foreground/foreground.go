@@ -88,7 +88,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 		return nil, err
 	}
 	defer files.close()
-	worker, err := modules.Launch(ctx, launch.Options{
+	worker, err := modules.Launch(ctx, "", launch.Options{
 		WorkerPath: o.WorkerPath, Spec: program.spec, Module: program.module, Exit: files.exit, Control: files.control,
 	})
 	if err != nil {

@@ -54,11 +54,20 @@ func Prepare(modules *runtime.Modules) func(context.Context, *imageservice.Servi
 	}
 }
 
-// Forget removes the compiled forms of programs that no image has any more.
-func Forget(modules *runtime.Modules) func(context.Context, digest.Digest) {
-	return func(ctx context.Context, program digest.Digest) {
-		if err := modules.Forget(program.String()); err != nil {
-			log.G(ctx).WithError(err).WithField("module", program).Warn("compiled module stays")
+// Forget removes the compiled forms that an image leaves behind.
+func Forget(modules *runtime.Modules) func(context.Context, *imageservice.Service, imageservice.Image) {
+	return func(ctx context.Context, service *imageservice.Service, gone imageservice.Image) {
+		list, err := service.List(ctx)
+		images, programs := map[string]bool{}, map[string]bool{}
+		for _, image := range list {
+			images[image.ID], programs[image.Program.String()] = true, true
+		}
+		has, runs := func(image string) bool { return images[image] }, func(module string) bool { return programs[module] }
+		if err == nil {
+			err = modules.Release(gone.Program.String(), has, runs)
+		}
+		if err != nil {
+			log.G(ctx).WithError(err).WithField("image_id", gone.ID).Warn("compiled modules stay")
 		}
 	}
 }
