@@ -46,7 +46,7 @@ test: test-unit test-vm test-e2e test-mixed critest-mixed ## Run every test (as 
 
 # The end-to-end suites are the package integration and those below it that bring a
 # node up, and the packages below integration/vm boot machines; all others are quick.
-SUITES = -e '/integration$$' -e '/integration/install$$' -e '/integration/mixed$$' -e '/integration/routing$$' -e '/integration/mixedcritest$$' -e '/integration/vm/'
+SUITES = -e '/integration$$' -e '/integration/imagegc$$' -e '/integration/install$$' -e '/integration/mixed$$' -e '/integration/routing$$' -e '/integration/mixedcritest$$' -e '/integration/vm/'
 
 test-unit: export WAZELET_CNI_BIN = $(abspath $(PARTS))/cni
 test-unit: build summary ## Run all quick tests, with the race detector (as root)
@@ -59,7 +59,7 @@ test-vm: build summary ## Run the tests of cgroup v2, AppArmor and SELinux in vi
 
 test-e2e: build parts summary ## Run the end-to-end suites on real control planes (as root)
 	$(GO) run $(LAB)/parts containerd containerd-shim-runc-v2 ctr runc pause helm
-	$(GO) test -json -count 1 -p 1 -timeout 25m $(E2EFLAGS) ./integration ./integration/install | .cache/testsummary
+	$(GO) test -json -count 1 -p 1 -timeout 25m $(E2EFLAGS) ./integration ./integration/imagegc ./integration/install | .cache/testsummary
 
 test-mixed: build parts parts-mixed summary ## Run the suites on a node of both kinds, with containerd upstream (as root)
 	$(GO) test -json -count 1 -p 1 -timeout 25m $(MIXEDFLAGS) ./integration/routing ./integration/mixed | .cache/testsummary

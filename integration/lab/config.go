@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -121,6 +122,7 @@ func (c *Cluster) wazeletConfig() string {
 		"[image]",
 		fmt.Sprintf("hosts_dir = %q", c.path("hosts.d")),
 		`progress_timeout = "20s"`,
+		fmt.Sprintf("pinned = [%s]", quoted(c.options.Pinned)),
 		"[image.policy.rules.signed]",
 		fmt.Sprintf("scopes = [%q]", SignedScope),
 		`accept = "signed"`,
@@ -137,6 +139,15 @@ func (c *Cluster) wazeletConfig() string {
 		c.options.WazeletConfig,
 		"",
 	}, "\n")
+}
+
+// quoted are the elements of an array of strings in TOML.
+func quoted(list []string) string {
+	var out []string
+	for _, s := range list {
+		out = append(out, strconv.Quote(s))
+	}
+	return strings.Join(out, ", ")
 }
 
 // mixedHandlers are the handlers of a node of both kinds.

@@ -61,6 +61,9 @@ func (c *Cluster) arrangeMounts() error {
 			return err
 		}
 	}
+	if err := c.ownRoot(); err != nil {
+		return err
+	}
 	if c.options.Host {
 		if err := c.arrangeHost(); err != nil {
 			return err

@@ -31,6 +31,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/wazelet/wazelet/integration/lab/parts"
@@ -59,6 +60,11 @@ type Options struct {
 	WazeletConfig string
 	// Crun is an OCI runtime that StartContainerd offers as the handler crun; "" is none.
 	Crun string
+	// Pinned are the images that the kubelet is to leave alone, by name.
+	Pinned []string
+	// RootSize gives wazelet's root, which is the node's image file system, a small ext4
+	// of its own, in bytes. By default it is on the scratch folder's file system.
+	RootSize int64
 	// Mixed makes a node of both kinds: a containerd runs upstream of wazelet, whose
 	// handlers are wasm, runc and runc-other (containerd's) and hybrid. Pods without a
 	// RuntimeClass are containerd's unless DefaultHandler says otherwise.
@@ -207,7 +213,8 @@ func (c *Cluster) Socket() string { return c.path("run", "wazelet.sock") }
 // PodLogs returns the folder of the pods' logs (the kubelet's podLogsDir).
 func (c *Cluster) PodLogs() string { return c.path("pods") }
 
-// Root returns wazelet's root folder: images, module cache, records.
+// Root returns wazelet's root folder: images, module cache, records. Where it has a file
+// system of its own, only the laboratory's mount namespace shows it, see Inside.
 func (c *Cluster) Root() string { return c.path("wazelet") }
 
 // CgroupParent returns the cgroup that the laboratory's pods without a kubelet have
@@ -226,6 +233,12 @@ func (c *Cluster) NetNS() string { return c.namespaces.net() }
 
 // MountNS returns the path of the laboratory's mount namespace.
 func (c *Cluster) MountNS() string { return c.namespaces.mnt() }
+
+// Inside returns where a path of the laboratory's mount namespace is seen from outside,
+// while the laboratory is up.
+func (c *Cluster) Inside(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(c.PID("registry")), "root", path)
+}
 
 // PID returns the process id of a running daemon, or 0.
 func (c *Cluster) PID(name string) int {

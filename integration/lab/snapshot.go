@@ -160,6 +160,15 @@ func (c *Cluster) snapshotCgroups(s *Snapshot) error {
 }
 
 func (c *Cluster) snapshotFiles(s *Snapshot) error {
+	return onThread(func() error {
+		if err := c.namespaces.enter(); err != nil {
+			return err
+		}
+		return c.listFiles(s)
+	})
+}
+
+func (c *Cluster) listFiles(s *Snapshot) error {
 	names := func(dir string) ([]string, error) {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

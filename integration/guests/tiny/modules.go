@@ -2,10 +2,22 @@
 
 package tiny
 
-import "encoding/binary"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+)
 
 // Hello returns a command that prints the text to its standard output and ends.
 func Hello(text string) []byte { return Print(text, "", 0) }
+
+// Heavy returns the module with so many bytes more that do not compress, in a custom
+// section. Whatever the module does, it does as before.
+func Heavy(module []byte, bytes int) []byte {
+	noise := make([]byte, bytes)
+	_, _ = rand.NewChaCha8(sha256.Sum256(module)).Read(noise) // never fails
+	return join(module, []byte{0}, bytesOf(join(nameOf("noise"), noise)))
+}
 
 // Export is Hello in a function of another name than _start.
 func Export(name, text string) []byte {
