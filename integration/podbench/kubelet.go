@@ -18,6 +18,9 @@ import (
 // wazeletMetrics is where Wazelet serves its metrics in the laboratory's network.
 const wazeletMetrics = "127.0.0.1:9410"
 
+// metricsConfig has Wazelet serve them.
+var metricsConfig = fmt.Sprintf("[metrics]\naddress = %q", wazeletMetrics)
+
 // kubeletCommand measures pods through a real control plane and kubelet.
 func kubeletCommand(ctx context.Context, args []string) error {
 	o, err := parseKubelet(args)
@@ -41,7 +44,7 @@ func measureKubelet(ctx context.Context, o *kubeletOptions) (f *result.File, err
 	if err := o.prepare(ctx, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"); err != nil {
 		return nil, err
 	}
-	options := lab.Options{WazeletConfig: fmt.Sprintf("[metrics]\naddress = %q", wazeletMetrics)}
+	options := lab.Options{WazeletConfig: metricsConfig}
 	err = o.inLab(ctx, options, func(cluster *lab.Cluster) error {
 		if err := cluster.Up(ctx); err != nil {
 			return err

@@ -40,7 +40,7 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 			return nil, err
 		}
 	}
-	err = o.inLab(ctx, lab.Options{Crun: o.crun}, func(cluster *lab.Cluster) error {
+	err = o.inLab(ctx, lab.Options{Crun: o.crun, WazeletConfig: metricsConfig}, func(cluster *lab.Cluster) error {
 		if err := cluster.UpRuntime(ctx); err != nil {
 			return err
 		}
@@ -112,6 +112,7 @@ func bringUp(ctx context.Context, cluster *lab.Cluster, o *options, made map[str
 		switch name {
 		case "wazelet":
 			side.Socket, side.Handler, side.PID = cluster.Socket(), "wasm", cluster.PID("wazelet")
+			side.Metrics = "http://" + wazeletMetrics + "/metrics"
 		case "containerd", "crun":
 			if cluster.PID("containerd") == 0 { // both are its
 				if err := cluster.StartContainerd(ctx); err != nil {

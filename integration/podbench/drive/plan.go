@@ -33,6 +33,8 @@ type Side struct {
 	Socket  string // of its CRI
 	// Handler is the RuntimeClass handler of its pods.
 	Handler string
+	// Metrics is where its daemon serves Wazelet's; "" is nowhere.
+	Metrics string
 	// PID is its daemon's.
 	PID int
 	// CgroupParent is where its pods' cgroups go.

@@ -22,12 +22,19 @@ func (d *driver) starts(r request, count int) func(context.Context, string) erro
 		for round := range count + 1 {
 			for i := range d.clients {
 				c := d.clients[(i+round)%len(d.clients)]
+				steps, err := c.steps(ctx)
+				if err != nil {
+					return err
+				}
 				t, whole, removed, err := once(ctx, c, d.serving(r))
 				if err != nil {
 					return fmt.Errorf("%s: %w", c.Name, err)
 				}
 				if round == 0 {
 					continue // caches fill
+				}
+				if err := d.account(ctx, name, c, steps); err != nil {
+					return err
 				}
 				d.out.Add(name, c.Name, "", "ms", milliseconds(whole))
 				for phase, took := range t {

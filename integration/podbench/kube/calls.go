@@ -8,9 +8,7 @@ import (
 	"io"
 	"net/http"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
+	"github.com/wazelet/wazelet/integration/podbench/metrics"
 )
 
 // Metrics of the runtimes, and the label that each has for the method. The kubelet's own
@@ -37,36 +35,18 @@ func (b *bench) calls(ctx context.Context) (map[string]float64, error) {
 }
 
 func parseCalls(text io.Reader) (map[string]float64, error) {
-	families, err := parseMetrics(text)
+	families, err := metrics.Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	counts := map[string]float64{}
 	for name, label := range callMetrics {
 		for _, metric := range families[name].GetMetric() {
-			counts[labelOf(metric, label)] += metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+			counts[metrics.Label(metric, label)] += metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
 		}
 	}
 	if len(counts) == 0 {
 		return nil, fmt.Errorf("the runtime's metrics: no calls among %d", len(families))
 	}
 	return counts, nil
-}
-
-func parseMetrics(text io.Reader) (map[string]*dto.MetricFamily, error) {
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(text)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	return families, nil
-}
-
-func labelOf(metric *dto.Metric, name string) string {
-	for _, label := range metric.GetLabel() {
-		if label.GetName() == name {
-			return label.GetValue()
-		}
-	}
-	return ""
 }

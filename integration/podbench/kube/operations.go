@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/wazelet/wazelet/integration/podbench/metrics"
 )
 
 // operation is what the kubelet has counted of one kind of call, in seconds.
@@ -37,7 +39,7 @@ func (b *bench) operations(ctx context.Context) (operations, error) {
 
 func parseOperations(text io.Reader) (operations, error) {
 	o := operations{calls: map[string]operation{}}
-	families, err := parseMetrics(text)
+	families, err := metrics.Parse(text)
 	if err != nil {
 		return o, err
 	}
@@ -46,7 +48,7 @@ func parseOperations(text io.Reader) (operations, error) {
 	}
 	for _, metric := range families[callsMetric].GetMetric() {
 		histogram := metric.GetHistogram()
-		o.calls[labelOf(metric, "operation_type")] = operation{float64(histogram.GetSampleCount()), histogram.GetSampleSum()}
+		o.calls[metrics.Label(metric, "operation_type")] = operation{float64(histogram.GetSampleCount()), histogram.GetSampleSum()}
 	}
 	for _, metric := range families[syncsMetric].GetMetric() {
 		o.syncs.count += float64(metric.GetHistogram().GetSampleCount())

@@ -38,7 +38,7 @@ func sectionOf(f *result.File) section {
 	s := section{
 		begin: "<!-- results: written by make bench -->\n",
 		rows:  func(*result.File) []row { return rows },
-		more:  func(io.Writer, *result.File) {},
+		more:  stepTable,
 	}
 	for _, p := range plots {
 		s.plots = append(s.plots, p.Drawing())
