@@ -176,7 +176,7 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 		}
 		defer options.Module.Close()
 	}
-	if e.process, err = c.modules.Launch(ctx, img.ID, options); err != nil {
+	if e.process, err = c.modules.Launch(ctx, img, options); err != nil {
 		return fmt.Errorf("container %s: %w", n.Config.Name, e.launchFailure(err))
 	}
 	made.Push("worker", func(ctx context.Context) error { return e.process.Kill(ctx) })

@@ -93,8 +93,12 @@ func (c *Controller) exec(ctx context.Context, e *entry, command Command) (int32
 	if err != nil {
 		return 0, err
 	}
+	img, err := c.images.Get(ctx, e.container().Config.ImageID)
+	if err != nil && !errdefs.IsNotFound(err) { // it may have been removed
+		return 0, err
+	}
 	before := e.oomKills()
-	process, err := c.modules.Exec(ctx, e.container().Config.ImageID, options, c.builtin)
+	process, err := c.modules.Exec(ctx, img, options, c.builtin)
 	if err != nil {
 		return 0, e.notStarted(ctx, before, err)
 	}

@@ -11,18 +11,22 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/wazelet/wazelet/imageservice"
+	"github.com/wazelet/wazelet/runtime/engine"
 )
 
 // imagesDir holds, in an entry, an empty file for each image whose containers have
-// used it. It is the daemon's and not part of what the compiler made.
+// used it, but for those whose program it is. It is the daemon's and not part of what the compiler made.
 const imagesDir = "images"
 
-// usedBy notes that a container of the image has used an entry; "" is no image.
-func (m *Modules) usedBy(key, image string) {
-	if digest.Digest(image).Validate() != nil {
+// usedBy notes that a container of the image has used a module that is not its
+// program.
+func (m *Modules) usedBy(module string, image imageservice.Image) {
+	if digest.Digest(image.ID).Validate() != nil || image.Program.String() == module {
 		return
 	}
-	path := filepath.Join(m.options.Dir, key, imagesDir, image)
+	path := filepath.Join(m.options.Dir, engine.Key(module), imagesDir, image.ID)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrNotExist) && os.Mkdir(filepath.Dir(path), 0o700) == nil {
 		file, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)

@@ -125,6 +125,9 @@ func TestTheNodesCertificates(t *testing.T) {
 
 func FuzzOutbound(f *testing.F) {
 	f.Add("https://a.example,b:80, [::1]", `["https://a.example", "insecure:allow-all"]`)
+	f.Add("none", `["//a.example", "http://u:p@B.example:1/x?y#z"]`)
+	f.Add("HTTPS://A.Example:0443,*,http://[::ffff:192.0.2.1]:8080", `["http://[fe80::1%25eth0]/", "a.example"]`)
+	f.Add("a.example:,://b,[::1%25eth0]:80,u@c,d/e", `["https://%61.example", "https://\u00e4.example", null]`)
 	f.Fuzz(func(t *testing.T, own, krustlet string) {
 		for _, key := range []string{outboundAnnotation, krustletDomainsAnnotation} {
 			pod := map[string]string{key: own}

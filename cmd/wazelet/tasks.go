@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/cmd/wazelet/images"
 	"github.com/wazelet/wazelet/runtime"
@@ -41,15 +43,21 @@ func (t *tasks) close() {
 // userNS is whether pods can have user namespaces. To find out, a worker is born
 // in one: about 100 ms in which the daemon finds its pods again.
 type userNS struct {
+	check func(context.Context) error
 	known chan struct{} // closed when why is
-	why   error         // not, or nil
+
+	mu  sync.Mutex
+	why error // not, or nil
 }
 
 func (t *tasks) checkUserNS(worker, root string) *userNS {
-	u := &userNS{known: make(chan struct{})}
+	u := &userNS{
+		check: func(ctx context.Context) error { return runtime.CheckUserNS(ctx, worker, root) },
+		known: make(chan struct{}),
+	}
 	t.run(func(ctx context.Context) {
 		defer close(u.known)
-		if u.why = runtime.CheckUserNS(ctx, worker, root); u.why != nil && ctx.Err() == nil {
+		if u.why = u.check(ctx); u.why != nil && ctx.Err() == nil {
 			log.G(ctx).WithError(u.why).Warn("pods cannot have user namespaces (hostUsers: false)")
 		}
 	})
@@ -57,14 +65,19 @@ func (t *tasks) checkUserNS(worker, root string) *userNS {
 }
 
 // whyNot waits until it is known, and says why pods cannot have user namespaces,
-// or nil.
+// or nil. A disk that was too full to tell is asked again.
 func (u *userNS) whyNot(ctx context.Context) error {
 	select {
 	case <-u.known:
-		return u.why
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if errors.Is(u.why, unix.ENOSPC) {
+		u.why = u.check(ctx)
+	}
+	return u.why
 }
 
 // prepareToolbox compiles the toolbox, once per release and node: the first

@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -45,10 +46,14 @@ func (s *Store) Dir() string { return s.dir }
 func (s *Store) Label() string { return "containerd.io/gc.ref.snapshot." + s.name }
 
 // Touch makes and removes an empty snapshot: the next collection then visits the backend, also where the metadata saw
-// no removal because the process was killed in between.
+// no removal because the process was killed in between. On a full disk there is room for none: what such a process has
+// left waits for the next removal.
 func (s *Store) Touch(ctx context.Context) error {
 	const key = "touch"
-	if _, err := s.sn.Prepare(ctx, key, ""); err != nil && !errdefs.IsAlreadyExists(err) {
+	if _, err := s.sn.Prepare(ctx, key, ""); isFull(err) {
+		log.G(ctx).WithError(err).Warn("image store begins on a full disk")
+		return nil
+	} else if err != nil && !errdefs.IsAlreadyExists(err) {
 		return fmt.Errorf("snapshots %s: %w", s.dir, err)
 	}
 	if err := s.sn.Remove(ctx, key); err != nil {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,34 +52,74 @@ func stored(t *testing.T) []string {
 	return all
 }
 
-// fill takes every byte that is free, as a log or a database would, and returns how to
-// give them back.
-func fill(t *testing.T) (empty func()) {
+// ballast takes every byte of the image file system that is free, as a log or a
+// database would.
+type ballast struct {
+	t    *testing.T
+	file *os.File
+	end  chan struct{} // closed by empty
+	keep sync.WaitGroup
+	once sync.Once
+}
+
+// fill fills the disk once.
+func fill(t *testing.T) *ballast {
 	t.Helper()
-	ballast, err := os.CreateTemp(root(), "ballast-")
+	file, err := os.CreateTemp(root(), "ballast-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var once bool
-	empty = func() {
-		if once {
-			return
-		}
-		once = true
-		if err := errors.Join(os.Remove(ballast.Name()), ballast.Close()); err != nil {
-			t.Error(err)
-		}
+	b := &ballast{t: t, file: file, end: make(chan struct{})}
+	t.Cleanup(b.empty)
+	for b.more() > 0 { // what was removed just before comes back with the journal
 	}
-	t.Cleanup(empty)
+	return b
+}
+
+// keepFull also takes what becomes free, until empty is called.
+func keepFull(t *testing.T) *ballast {
+	t.Helper()
+	b := fill(t)
+	b.keep.Go(func() {
+		for tick := time.Tick(10 * time.Millisecond); ; {
+			select {
+			case <-tick:
+				b.more()
+			case <-b.end:
+				return
+			}
+		}
+	})
+	return b
+}
+
+// more takes what is free now and returns how many bytes that were.
+func (b *ballast) more() (taken int) {
 	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
-		if _, err := ballast.Write(chunk); errors.Is(err, unix.ENOSPC) {
+		n, err := b.file.Write(chunk)
+		taken += n
+		if errors.Is(err, unix.ENOSPC) {
 			chunk = chunk[:len(chunk)/2]
 		} else if err != nil {
-			t.Fatal(err)
+			b.t.Error(err)
+			return 0
 		}
 	}
-	if err := ballast.Sync(); err != nil {
-		t.Fatal(err)
+	if taken > 0 {
+		if err := b.file.Sync(); err != nil {
+			b.t.Error(err)
+		}
 	}
-	return empty
+	return taken
+}
+
+// empty gives everything back.
+func (b *ballast) empty() {
+	b.once.Do(func() {
+		close(b.end)
+		b.keep.Wait()
+		if err := errors.Join(os.Remove(b.file.Name()), b.file.Close()); err != nil {
+			b.t.Error(err)
+		}
+	})
 }

@@ -25,7 +25,7 @@ func TestKubeletMakesRoom(t *testing.T) {
 
 	n.run("pinned", pinnedImage, "")
 	keeper := n.keep()
-	n.until(func() error { return n.only(keeper) })
+	n.until(func() error { return n.removeEnded(keeper) })
 	kept, room := stored(t), available(t)
 	images := n.images()
 	for ref, command := range unusedImages {
@@ -49,7 +49,7 @@ func TestKubeletMakesRoom(t *testing.T) {
 	// A kubelet that starts under pressure refuses the pods that it finds. One that runs
 	// another has taken them.
 	n.runs("settled", pinnedImage, "")
-	empty := fill(t)
+	ballast := fill(t)
 	n.waitEvent("EvictionThresholdMet", "Attempting to reclaim ephemeral-storage")
 	n.until(func() error {
 		if now := n.images(); !slices.Equal(now, images) {
@@ -57,9 +57,9 @@ func TestKubeletMakesRoom(t *testing.T) {
 		}
 		return nil
 	})
-	n.wait("--for=condition=DiskPressure=True", "node/"+cluster.Node())
-	n.wait("--for=condition=DiskPressure=False", "node/"+cluster.Node())
-	empty()
+	n.waitPressure("True")
+	n.waitPressure("False")
+	ballast.empty()
 	n.nothingFailed()
 	if n.logged("removal is not in the container's record") == 0 {
 		t.Error("the disk had room for records, or no container was removed")
@@ -87,9 +87,9 @@ func TestPodIsEvictedFromAFullDisk(t *testing.T) {
 	defer cancel()
 	n := node{t, ctx}
 	victim := n.keep()
-	n.until(func() error { return n.only(victim) })
+	n.until(func() error { return n.removeEnded(victim) })
 	n.crictl(nil, "rmi", "--prune")
-	empty := fill(t)
+	ballast := keepFull(t)
 	pod, err := cluster.WaitPod(ctx, "default", "keeper", lab.Failed)
 	if err != nil {
 		t.Fatal(err)
@@ -102,17 +102,16 @@ func TestPodIsEvictedFromAFullDisk(t *testing.T) {
 	}
 	n.until(func() error { return n.only(container{}) })
 	// The daemon begins on it, too.
-	emptyAgain := fill(t)
 	if err := cluster.RestartRuntime(ctx); err != nil {
 		t.Fatal(err)
 	}
-	emptyAgain()
-	empty()
+	n.waitPressure("True")
+	ballast.empty()
 	n.nothingFailed()
 	if n.logged("what has ended is not in the sandbox's record") == 0 {
 		t.Error("the disk had room for records")
 	}
-	n.wait("--for=condition=DiskPressure=False", "node/"+cluster.Node())
+	n.waitPressure("False")
 	n.delete("keeper")
 	n.runs("after", keeperImage, "")
 }

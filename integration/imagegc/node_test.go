@@ -5,6 +5,7 @@ package imagegc_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -60,6 +61,15 @@ func (n node) only(keeper container) error {
 		return fmt.Errorf("containers %q, want %s", ids, keeper.id)
 	}
 	return err
+}
+
+// removeEnded removes all containers but one, which the kubelet would within a minute.
+func (n node) removeEnded(keeper container) error {
+	out, err := cluster.Crictl(n.ctx, "ps", "--all", "--state", "Exited", "--quiet")
+	if ended := strings.Fields(out.Stdout); err == nil && len(ended) > 0 {
+		_, err = cluster.Crictl(n.ctx, append([]string{"rm"}, ended...)...)
+	}
+	return errors.Join(err, n.only(keeper))
 }
 
 // goesOn checks that the container is as it was.
@@ -219,9 +229,10 @@ func (n node) measured() error {
 	return nil
 }
 
-func (n node) wait(args ...string) {
+// waitPressure waits until the node's condition DiskPressure is as wanted.
+func (n node) waitPressure(want string) {
 	n.t.Helper()
-	if err := cluster.Wait(n.ctx, args...); err != nil {
+	if err := cluster.Wait(n.ctx, "--for=condition=DiskPressure="+want, "node/"+cluster.Node()); err != nil {
 		n.t.Fatal(err)
 	}
 }

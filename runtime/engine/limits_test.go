@@ -75,6 +75,8 @@ func TestAbsurdModules(t *testing.T) {
 // FuzzParseInfo reads what a compiler that refused a module may have left.
 func FuzzParseInfo(f *testing.F) {
 	f.Add([]byte(`{"kind":"component","imports":[{"module":"","name":"wasi:io/error@0.2.0","kind":"instance"}],"exports":["wasi:cli/run@0.2.0"]}`))
+	f.Add([]byte(`{"kind":"command","missing":[{"module":"env","name":"a\ud800","kind":"func"},{},null],"exports":null,"memory":{"min":18446744073709551615,"max":-0}}`))
+	f.Add([]byte(`{"kind":"reactor","KIND":"library","imports":[],"exports":["run","run",""],"entry":"../../x","features":null} `))
 	f.Add([]byte(`{"kind":1}`))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, raw []byte) {

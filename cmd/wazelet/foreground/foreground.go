@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wazelet/wazelet/config"
+	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -88,7 +89,7 @@ func start(ctx context.Context, o Options, made *undo.Stack) (*process, error) {
 		return nil, err
 	}
 	defer files.close()
-	worker, err := modules.Launch(ctx, "", launch.Options{
+	worker, err := modules.Launch(ctx, imageservice.Image{}, launch.Options{
 		WorkerPath: o.WorkerPath, Spec: program.spec, Module: program.module, Exit: files.exit, Control: files.control,
 	})
 	if err != nil {
