@@ -32,12 +32,12 @@ type meter struct {
 
 func newMeter(o Options) *meter {
 	m := &meter{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images, background: newBackground()}
-	m.stats = newReadings(m.background, maxAge, func(_ context.Context, id string) (runtime.Stats, error) { return m.runtime.Stats(id) })
-	m.layers = newReadings(m.background, maxLayerAge, func(ctx context.Context, id string) (runtime.Layer, error) { return m.runtime.Layer(ctx, id) })
-	m.processes = newReadings(m.background, maxAge, func(ctx context.Context, id string) (runtime.Processes, error) {
+	m.stats = newReadings(m.background, maxAge, sameTime, func(_ context.Context, id string) (runtime.Stats, error) { return m.runtime.Stats(id) })
+	m.layers = newReadings(m.background, maxLayerAge, maxLayerAge, func(ctx context.Context, id string) (runtime.Layer, error) { return m.runtime.Layer(ctx, id) })
+	m.processes = newReadings(m.background, maxAge, maxAge, func(ctx context.Context, id string) (runtime.Processes, error) {
 		return m.runtime.Processes(ctx, id)
 	})
-	m.pods = newReadings(m.background, maxAge, func(ctx context.Context, id string) (podReading, error) {
+	m.pods = newReadings(m.background, maxAge, sameTime, func(ctx context.Context, id string) (podReading, error) {
 		sb, err := m.sandboxes.Get(id)
 		if err != nil {
 			return podReading{}, err

@@ -22,6 +22,11 @@ const (
 	// maxLayerAge is that of writable layers, which may take long to walk;
 	// cAdvisor looks at them once a minute.
 	maxLayerAge = time.Minute
+	// sameTime is for how long a reading that was given out is given out again: to
+	// those who ask for it at the same time, as the kubelet does for pods and then
+	// for containers. Who asks twice, a second apart, wants to see what was used in
+	// between, as crictl stats does.
+	sameTime = 500 * time.Millisecond
 	// unasked is after how long a reading that nobody asked for is dropped: the
 	// kubelet asks every 10 s, a metrics server every 15 to 60 s.
 	unasked = 2 * time.Minute
@@ -70,6 +75,7 @@ type readings[T any] struct {
 	background *background
 	measure    func(ctx context.Context, id string) (T, error)
 	age        time.Duration // the oldest that is given out
+	again      time.Duration // how long one is, once it was
 
 	mu      sync.Mutex
 	taken   map[string]*reading[T]
@@ -80,29 +86,35 @@ type readings[T any] struct {
 type reading[T any] struct {
 	value     T
 	at, asked time.Time
+	given     time.Time // first; zero until then
 }
 
-func newReadings[T any](b *background, age time.Duration, measure func(context.Context, string) (T, error)) *readings[T] {
-	return &readings[T]{background: b, measure: measure, age: age, taken: map[string]*reading[T]{}}
+func newReadings[T any](b *background, age, again time.Duration, measure func(context.Context, string) (T, error)) *readings[T] {
+	return &readings[T]{background: b, measure: measure, age: age, again: again, taken: map[string]*reading[T]{}}
 }
 
-// get returns what was measured of an id at most age ago, or measures it.
+// get returns what was measured of an id at most age ago, and was given out at most
+// again ago if it was, or measures it.
 func (r *readings[T]) get(ctx context.Context, id string) (T, error) {
 	now := time.Now()
 	r.mu.Lock()
 	last := r.taken[id]
-	if last != nil && now.Sub(last.at) <= r.age {
+	if last != nil && now.Sub(last.at) <= r.age && (last.given.IsZero() || now.Sub(last.given) <= r.again) {
 		last.asked = now
+		if last.given.IsZero() {
+			last.given = now
+		}
 		value := last.value
 		r.mu.Unlock()
 		return value, nil
 	}
 	r.mu.Unlock()
-	return r.take(ctx, id, now)
+	return r.take(ctx, id, now, now)
 }
 
-// take measures an id that was asked for at a time, and has it renewed.
-func (r *readings[T]) take(ctx context.Context, id string, asked time.Time) (T, error) {
+// take measures an id that was asked for at a time, and is given out at another, which
+// is zero for nobody yet; and has it renewed.
+func (r *readings[T]) take(ctx context.Context, id string, asked, given time.Time) (T, error) {
 	at := time.Now() // before: it is as old at least
 	value, err := r.measure(ctx, id)
 	r.mu.Lock()
@@ -114,7 +126,7 @@ func (r *readings[T]) take(ctx context.Context, id string, asked time.Time) (T, 
 	if last := r.taken[id]; last != nil && last.asked.After(asked) {
 		asked = last.asked
 	}
-	r.taken[id] = &reading[T]{value: value, at: at, asked: asked}
+	r.taken[id] = &reading[T]{value: value, at: at, asked: asked, given: given}
 	if !r.renewed {
 		r.renewed = r.background.run(r.renew)
 	}
@@ -131,7 +143,7 @@ func (r *readings[T]) renew(ctx context.Context) {
 			return
 		case now := <-ticks.C:
 			for id, asked := range r.due(now) {
-				if _, err := r.take(ctx, id, asked); errors.Is(err, context.Canceled) {
+				if _, err := r.take(ctx, id, asked, time.Time{}); errors.Is(err, context.Canceled) {
 					return
 				}
 			}

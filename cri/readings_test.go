@@ -55,7 +55,7 @@ func TestListsNeverWaitAndAreNeverOld(t *testing.T) {
 		b := newBackground()
 		defer b.close()
 		c := newClock()
-		r := newReadings(b, maxAge, c.look)
+		r := newReadings(b, maxAge, sameTime, c.look)
 		const things = 10 * rounds
 		ask := func() (oldest time.Duration) {
 			for i := range things {
@@ -88,6 +88,39 @@ func TestListsNeverWaitAndAreNeverOld(t *testing.T) {
 	})
 }
 
+// TestWhoAsksTwiceSeesWhatWasUsedBetween: as crictl does to tell a rate. Who asks at the
+// same time as another has the same.
+func TestWhoAsksTwiceSeesWhatWasUsedBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBackground()
+		defer b.close()
+		c := newClock()
+		r := newReadings(b, maxAge, sameTime, c.look)
+		ask := func() time.Time {
+			var last time.Time
+			for i := range 10 * rounds {
+				at, err := r.get(t.Context(), fmt.Sprint(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = at
+			}
+			return last
+		}
+		ask()
+		time.Sleep(time.Minute + tick/4) // between two renewals
+		first := ask()
+		time.Sleep(sameTime)
+		if second := ask(); !second.Equal(first) {
+			t.Errorf("at the same time: %s and %s", first, second)
+		}
+		time.Sleep(tick - sameTime)
+		if third := ask(); !third.After(first) {
+			t.Errorf("a second later: of %s again", third)
+		}
+	})
+}
+
 // TestNothingIsMeasuredForNobody: what is not asked for is dropped, and what is
 // asked for again is measured then.
 func TestNothingIsMeasuredForNobody(t *testing.T) {
@@ -95,7 +128,7 @@ func TestNothingIsMeasuredForNobody(t *testing.T) {
 		b := newBackground()
 		defer b.close()
 		c := newClock()
-		r := newReadings(b, maxAge, c.look)
+		r := newReadings(b, maxAge, sameTime, c.look)
 		if _, err := r.get(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +155,7 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 		b := newBackground()
 		defer b.close()
 		c := newClock()
-		r := newReadings(b, maxAge, c.look)
+		r := newReadings(b, maxAge, sameTime, c.look)
 		if _, err := r.get(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +180,7 @@ func TestTheEndWaitsForNoMeasurement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackground()
 		c := newClock()
-		r := newReadings(b, maxAge, c.look)
+		r := newReadings(b, maxAge, sameTime, c.look)
 		if _, err := r.get(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
