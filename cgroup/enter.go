@@ -20,10 +20,10 @@ import (
 const leastQuota = 10_000
 
 // Enter has what the calling thread starts next born in the group, which takes none of
-// the kernel's grace periods that moving a process does (8 ms). On v2 it returns the
-// group's directory, for clone3(2)'s CLONE_INTO_CGROUP, and changes nothing. On v1 it
-// brings the thread itself into the group and returns nil: the thread, which is not the
-// process's first, is the caller's alone, and is to end.
+// the kernel's grace periods that moving a process does (8 ms). It brings the thread itself
+// into the group's directories of v1: the thread, which is not the process's first, is the
+// caller's alone, and is to end. It returns the one of v2, for clone3(2)'s
+// CLONE_INTO_CGROUP, or nil if the group has none. The caller closes it.
 //
 // It is errdefs.ErrNotImplemented for a group of systemd's that is made for its first
 // process, and for one with so little processor time that it would be used up before the
@@ -37,28 +37,41 @@ func (g *Group) Enter() (*os.File, error) {
 	if quota := g.config.CpuQuota; quota > 0 && quota < leastQuota {
 		return nil, fmt.Errorf("cgroup %s: %d µs of processor time: %w", g.path, quota, errdefs.ErrNotImplemented)
 	}
-	if cgroups.IsCgroup2UnifiedMode() {
-		dir, err := os.OpenFile(g.dir(), unix.O_PATH|unix.O_DIRECTORY, 0)
-		if err != nil {
-			return nil, fmt.Errorf("cgroup %s: %w", g.path, err)
-		}
-		return dir, nil
+	dir, err := g.enter()
+	if err != nil {
+		return nil, fmt.Errorf("cgroup %s: %w", g.path, err)
 	}
-	entered := false
+	return dir, nil
+}
+
+func (g *Group) enter() (unified *os.File, err error) {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return openDir(g.dir())
+	}
+	if !g.exists() {
+		return nil, errdefs.ErrNotFound
+	}
 	// Hierarchies with several controllers are there several times.
 	for _, dir := range slices.Compact(slices.Sorted(maps.Values(g.manager.GetPaths()))) {
 		err := enterHierarchy(dir)
-		switch {
-		case err == nil:
-			entered = entered || dir == g.dir()
-		case !errors.Is(err, fs.ErrNotExist): // a controller that is not mounted, or a hierarchy that the group is not in
-			return nil, fmt.Errorf("cgroup %s: %w", g.path, err)
+		if errors.Is(err, fs.ErrNotExist) { // a controller that is not mounted, or v2 beside v1
+			if unified == nil {
+				unified, _ = openDir(dir)
+			}
+			continue
+		}
+		if err != nil {
+			if unified != nil {
+				err = errors.Join(err, unified.Close())
+			}
+			return nil, err
 		}
 	}
-	if !entered {
-		return nil, fmt.Errorf("cgroup %s: %w", g.path, errdefs.ErrNotFound)
-	}
-	return nil, nil
+	return unified, nil
+}
+
+func openDir(dir string) (*os.File, error) {
+	return os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 }
 
 // enterHierarchy moves the calling thread. For a thread that moves itself, the kernel

@@ -3,10 +3,12 @@
 package cgroup_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -20,10 +22,8 @@ import (
 // that has entered with a thread lives on, and is not in the group when the thread ends.
 func TestBirth(t *testing.T) {
 	group := create(t, tree(t), cgroup.Resources{MemoryLimit: 64 << 20})
-	goruntime.LockOSThread() // if this is the first thread, the goroutine below is on another
-	defer goruntime.UnlockOSThread()
 	child := make(chan *exec.Cmd, 1)
-	go inGroup(t, group, child)
+	aside(func() { inGroup(t, group, child) })
 	cmd := <-child
 	if cmd == nil {
 		return
@@ -36,14 +36,24 @@ func TestBirth(t *testing.T) {
 	}
 }
 
+// aside runs f on a thread that ends with it and is not the process's first.
+func aside(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		goruntime.LockOSThread() // never unlocked
+		if unix.Gettid() == os.Getpid() {
+			aside(f)
+			goruntime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
 // inGroup starts a process in the group and kills the group.
 func inGroup(t *testing.T, group *cgroup.Group, child chan<- *exec.Cmd) {
-	goruntime.LockOSThread() // never unlocked
-	if unix.Gettid() == os.Getpid() {
-		t.Error("on the first thread")
-		close(child)
-		return
-	}
 	defer close(child)
 	dir, err := group.Enter()
 	if err != nil {
@@ -60,6 +70,16 @@ func inGroup(t *testing.T, group *cgroup.Group, child chan<- *exec.Cmd) {
 		return
 	}
 	child <- cmd
+	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
+	if err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(string(list)) {
+		// Every hierarchy, but those of controllers that no group of ours has.
+		if named := strings.SplitN(line, ":", 3)[1]; !strings.HasSuffix(strings.TrimSpace(line), ":"+group.Path()) && !strings.HasPrefix(named, "name=") {
+			t.Errorf("the child is in %s", line)
+		}
+	}
 	if pids, err := group.Processes(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
 		t.Errorf("the group has %v, %v", pids, err)
 	}
