@@ -77,7 +77,7 @@ func (x *index) list() []Image {
 	return list
 }
 
-// wants tells whether an image has the files of chain. The empty chain has none, and is always there.
+// wants tells whether an image has the files of chain: the empty chain is that of modules.
 func (x *index) wants(chain digest.Digest) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -86,7 +86,7 @@ func (x *index) wants(chain digest.Digest) bool {
 			return true
 		}
 	}
-	return chain == ""
+	return false
 }
 
 // find resolves an id, a name as users write it, or the beginning of an id, in this order.

@@ -41,7 +41,7 @@ func (s *Service) RemoveRoot(ctx context.Context, containerID string) error {
 
 // collect removes what neither an image nor a container has.
 func (s *Service) collect(ctx context.Context) error {
-	return errors.Join(s.trees.DropKeepers(content.Context(ctx)), s.content.Collect(ctx))
+	return errors.Join(s.trees.DropKeepers(content.Context(ctx), s.index.wants), s.content.Collect(ctx))
 }
 
 // RootUsage returns what a container has written to its root: bytes on disk and inodes. It walks those files.

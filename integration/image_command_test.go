@@ -86,6 +86,8 @@ func TestImageCheckBesideTheDaemon(t *testing.T) {
 	if said, err := check(); err != nil || !strings.HasSuffix(said, "are as they were stored\n") {
 		t.Fatalf("a sound store: %v, %s", err, said)
 	}
+	// Asked before the damage: who asks for an image has its module looked at.
+	module := n.blobOf("registry.example/hello-module:1.0")
 	entries, err := filepath.Glob(filepath.Join(n.dir, "root/modules/*/module.wasm"))
 	if err != nil || len(entries) != 2 {
 		t.Fatalf("entries %v, %v", entries, err)
@@ -97,7 +99,6 @@ func TestImageCheckBesideTheDaemon(t *testing.T) {
 	}
 	n.write("root/modules/foreign/file", "x")
 	n.write("root/content/blobs/sha256/"+strings.Repeat("ab", 32), "orphan")
-	module := n.blobOf("registry.example/hello-module:1.0")
 	if err := os.Truncate(module, 10); err != nil {
 		t.Fatal(err)
 	}

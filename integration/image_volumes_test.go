@@ -181,8 +181,8 @@ func TestImageVolumeStays(t *testing.T) {
 	n.stop(unix.SIGKILL)
 	n.start()
 	n.crictl("rmi", data)
-	if left := n.layers(); len(left) != 3 {
-		t.Errorf("layers after the image's removal: %q, want its two and the container's", left)
+	if left := n.layers(); len(left) != 4 {
+		t.Errorf("layers after the image's removal: %q, want its two, what holds them for the container, and what keeps those below the container's root", left)
 	}
 	pid := workerPid(t, id)
 	equal(t, "file in the volume", readFile(t, filepath.Join("/proc", fmt.Sprint(pid), "root/data/etc/motd")), "above")

@@ -89,15 +89,17 @@ func (k keeper) mounts(dir string) []mount.Mount {
 	return []mount.Mount{m}
 }
 
-// DropKeepers lets go of the chains that no root lies on. The next collection takes those that no image has.
-func (s *Store) DropKeepers(ctx context.Context) error {
+// DropKeepers lets go of the chains that no root lies on and that are not wanted, for the next collection. The others are
+// kept for the next root.
+func (s *Store) DropKeepers(ctx context.Context, wanted func(chain digest.Digest) bool) error {
 	r := &s.roots
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var idle []digest.Digest
 	err := s.sn.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
-		if chain, ok := strings.CutPrefix(info.Name, keeperPrefix); ok && r.uses[digest.Digest(chain)] == 0 {
-			idle = append(idle, digest.Digest(chain))
+		name, ok := strings.CutPrefix(info.Name, keeperPrefix)
+		if chain := digest.Digest(name); ok && r.uses[chain] == 0 && !wanted(chain) {
+			idle = append(idle, chain)
 		}
 		return nil
 	})

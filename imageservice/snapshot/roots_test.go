@@ -61,7 +61,7 @@ func TestKeeper(t *testing.T) {
 		t.Errorf("%d keepers", n)
 	}
 	for i, id := range []string{"c1", "c2"} {
-		if err := s.DropKeepers(ctx); err != nil {
+		if err := s.DropKeepers(ctx, unwanted); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Contains(keys(ctx, t, s), keeperKey(chain)) {
@@ -72,14 +72,18 @@ func TestKeeper(t *testing.T) {
 			t.Errorf("%s removed: %t, %v", id, collect, err)
 		}
 	}
-	if err := s.DropKeepers(ctx); err != nil || slices.Contains(keys(ctx, t, s), keeperKey(chain)) {
+	if err := s.DropKeepers(ctx, unwanted); err != nil || slices.Contains(keys(ctx, t, s), keeperKey(chain)) {
 		t.Errorf("kept for nobody: %v", err)
 	}
 	if _, err := s.PrepareRoot(ctx, "c3", chain); err != nil {
 		t.Error(err)
 	}
-	if collect, err := s.RemoveRoot(ctx, "c3", func(c digest.Digest) bool { return c == chain }); collect || err != nil {
+	wanted := func(c digest.Digest) bool { return c == chain }
+	if collect, err := s.RemoveRoot(ctx, "c3", wanted); collect || err != nil {
 		t.Errorf("wanted, but to be collected: %v", err)
+	}
+	if err := s.DropKeepers(ctx, wanted); err != nil || !slices.Contains(keys(ctx, t, s), keeperKey(chain)) {
+		t.Errorf("wanted, but let go of: %v", err)
 	}
 }
 
@@ -106,7 +110,7 @@ func TestRootsAfterARestart(t *testing.T) {
 	if err := again.roots.open(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := again.DropKeepers(ctx); err != nil {
+	if err := again.DropKeepers(ctx, unwanted); err != nil {
 		t.Fatal(err)
 	}
 	ids, err := again.Roots(ctx)
