@@ -27,21 +27,36 @@ type Loader struct {
 func newLoader(root processes) (*Loader, error) {
 	l := &Loader{work: make(chan func()), done: make(chan struct{})}
 	started := make(chan error)
-	go func() {
-		defer close(l.done)
-		// Never unlocked: the thread ends with the goroutine, and Go starts
-		// no other thread from a locked one.
-		goruntime.LockOSThread()
-		err := enterAlone(root)
-		started <- err
-		if err != nil {
-			return
-		}
-		if work, ok := <-l.work; ok {
-			work()
-		}
-	}()
+	go l.serve(root, started)
 	return l, <-started
+}
+
+// serve is the thread's life.
+func (l *Loader) serve(root processes, started chan<- error) {
+	// Never unlocked: the thread ends with the goroutine, and Go starts
+	// no other thread from a locked one.
+	goruntime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The process's first thread does not end, and its root is what others see as the
+		// process's: it is held while another one serves.
+		other := make(chan struct{})
+		go func() {
+			defer close(other)
+			l.serve(root, started)
+		}()
+		<-other
+		goruntime.UnlockOSThread()
+		return
+	}
+	defer close(l.done)
+	err := enterAlone(root)
+	started <- err
+	if err != nil {
+		return
+	}
+	if work, ok := <-l.work; ok {
+		work()
+	}
 }
 
 // enterAlone gives the calling thread a root and working directory of its own.
