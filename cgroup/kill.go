@@ -41,12 +41,11 @@ func (g *Group) kill() error {
 	}
 	sent := map[int]bool{}
 	for range killRounds {
-		pids, err := g.pids()
+		pids, err := g.Processes()
 		if err != nil {
 			return err
 		}
-		// This process is in the group with a thread that starts another: see Enter.
-		pids = slices.DeleteFunc(pids, func(pid int) bool { return sent[pid] || pid == os.Getpid() })
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return sent[pid] })
 		if len(pids) == 0 {
 			return nil
 		}

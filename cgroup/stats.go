@@ -135,8 +135,8 @@ func (g *Group) read() (*cgroups.Stats, error) {
 	return stats, nil
 }
 
-// Processes lists the processes of the group and of groups below it; none when
-// the group is gone.
+// Processes lists the processes of the group and of groups below it, but for this one;
+// none when the group is gone.
 func (g *Group) Processes() ([]int, error) {
 	pids, err := g.pids()
 	// This process is there with a thread that starts another: see Enter.

@@ -45,7 +45,7 @@ func (s *Store) use(ctx context.Context, chain digest.Digest) (keeper, error) {
 }
 
 func (s *Store) makeKeeper(ctx context.Context, chain digest.Digest) (k keeper, err error) {
-	mounts, err := s.sn.Prepare(ctx, keeperKey(chain), chain.String(), keptFor(nil))
+	mounts, err := s.sn.Prepare(ctx, keeperKey(chain), chain.String(), kept())
 	if errdefs.IsAlreadyExists(err) {
 		mounts, err = s.sn.Mounts(ctx, keeperKey(chain))
 	}

@@ -55,20 +55,16 @@ func (s *Store) prepareRoot(ctx context.Context, id string, chain digest.Digest)
 
 func (s *Store) prepareSnapshot(ctx context.Context, id string, chain digest.Digest) ([]mount.Mount, error) {
 	key := rootPrefix + id
-	mounts, err := s.sn.Prepare(ctx, key, chain.String(), keptFor(nil))
+	mounts, err := s.sn.Prepare(ctx, key, chain.String(), kept())
 	if errdefs.IsAlreadyExists(err) {
 		return s.sn.Mounts(ctx, key)
 	}
 	return mounts, err
 }
 
-// keptFor are the labels of a snapshot that stays until it is removed.
-func keptFor(labels map[string]string) snapshots.Opt {
-	all := map[string]string{labelRoot: time.Now().UTC().Format(time.RFC3339)}
-	for name, value := range labels {
-		all[name] = value
-	}
-	return snapshots.WithLabels(all)
+// kept labels a snapshot that stays until it is removed.
+func kept() snapshots.Opt {
+	return snapshots.WithLabels(map[string]string{labelRoot: time.Now().UTC().Format(time.RFC3339)})
 }
 
 // RemoveRoot removes the root of a container; absent is fine. Its files are gone after the next Sweep. collect says that
@@ -98,7 +94,7 @@ func (s *Store) RemoveRoot(ctx context.Context, id string, wanted func(chain dig
 func (s *Store) Hold(ctx context.Context, id string, chain digest.Digest) error {
 	own, err := s.roots.markHeld(id)
 	if err == nil && own {
-		_, err = s.sn.Prepare(ctx, rootPrefix+id, "", keptFor(nil))
+		_, err = s.sn.Prepare(ctx, rootPrefix+id, "", kept())
 		if errdefs.IsAlreadyExists(err) {
 			err = nil
 		}

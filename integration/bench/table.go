@@ -3,18 +3,15 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
-	"os"
-	goruntime "runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
 func median[T cmp.Ordered](values []T) T {
@@ -29,11 +26,9 @@ func median[T cmp.Ordered](values []T) T {
 
 // describe prints what was measured, and where.
 func describe(out io.Writer) {
-	var name unix.Utsname
-	_ = unix.Uname(&name) // it would be empty
-	load, _, _ := strings.Cut(readLine("/proc/loadavg", ""), " ")
-	fmt.Fprintf(out, "%s, %d cores, Linux %s, load %s before; %s",
-		readLine("/proc/cpuinfo", "model name"), goruntime.NumCPU(), bytes.TrimRight(name.Release[:], "\x00"), load, goruntime.Version())
+	var m result.Machine
+	m.Describe()
+	fmt.Fprintf(out, "%s, %d cores, Linux %s, load %.2f before; %s", m.CPU, m.Cores, m.Kernel, result.LoadAverage(), m.Go)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
 			if dep.Path == "github.com/tetratelabs/wazero" || dep.Path == "github.com/bytecodealliance/wasmtime-go/v39" {
@@ -42,21 +37,6 @@ func describe(out io.Writer) {
 		}
 	}
 	fmt.Fprintln(out)
-}
-
-// readLine returns the first line of a file of /proc that begins with the key,
-// without it; "" if there is none.
-func readLine(file, key string) string {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, key); found {
-			return strings.TrimSpace(strings.TrimLeft(rest, "\t :"))
-		}
-	}
-	return ""
 }
 
 // callTable has a row for each piece of work and a column for each engine.

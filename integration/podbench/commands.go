@@ -39,21 +39,5 @@ func compareCommand(args []string) error {
 
 // reportCommand writes a file of results into a page, or to the standard output.
 func reportCommand(args []string) error {
-	flags := flag.NewFlagSet("podbench report", flag.ContinueOnError)
-	page := flags.String("page", "", "write into this Markdown page, between its marks, and the plots beside it")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if flags.NArg() != 1 {
-		return errors.New("report: of which file?")
-	}
-	f, err := result.Read(flags.Arg(0))
-	if err != nil {
-		return err
-	}
-	if *page == "" {
-		report.Markdown(os.Stdout, f)
-		return nil
-	}
-	return report.Page(*page, f)
+	return report.Command("podbench report", args, func(f *result.File) { report.Markdown(os.Stdout, f) }, report.Page)
 }

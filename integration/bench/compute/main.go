@@ -14,7 +14,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wazelet/wazelet/integration/podbench/report"
 	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
@@ -104,21 +104,5 @@ func parse(args []string) (*options, error) {
 
 // reportCommand writes a file of results into a page, or to the standard output.
 func reportCommand(args []string) error {
-	flags := flag.NewFlagSet("compute report", flag.ContinueOnError)
-	page := flags.String("page", "", "write into this Markdown page, between its marks, and the plot beside it")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if flags.NArg() != 1 {
-		return errors.New("report: of which file?")
-	}
-	f, err := result.Read(flags.Arg(0))
-	if err != nil {
-		return err
-	}
-	if *page == "" {
-		table(os.Stdout, f)
-		return nil
-	}
-	return writePage(*page, f)
+	return report.Command("compute report", args, func(f *result.File) { table(os.Stdout, f) }, writePage)
 }

@@ -7,13 +7,11 @@ import (
 	"fmt"
 
 	"github.com/wazelet/wazelet/integration/podbench/metrics"
+	"github.com/wazelet/wazelet/integration/podbench/result"
 )
 
 // stepsMetric has the steps of a pod's start by their names, in seconds (package observe).
 const stepsMetric = "wazelet_step_duration_seconds"
-
-// StepPrefix begins the phases that are steps of Wazelet's own account of a start.
-const StepPrefix = "step "
 
 // steps returns how long each step has taken so far, in milliseconds and together; none
 // for a side that keeps no such account.
@@ -40,7 +38,7 @@ func (d *driver) account(ctx context.Context, name string, c *client, before map
 	}
 	for step, took := range after {
 		if took > before[step] {
-			d.out.Add(name, c.Name, StepPrefix+step, "ms", took-before[step])
+			d.out.Add(name, c.Name, result.StepPrefix+step, "ms", took-before[step])
 		}
 	}
 	return nil

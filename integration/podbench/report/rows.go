@@ -31,7 +31,7 @@ var rows = []row{
 	{what: "create → first 200, small server, host network", name: "start/small/host", ratio: 15},
 	{what: "create → first 200, small server, CNI bridge", name: "start/small/bridge", ratio: 4},
 	{what: "… of it CNI and the sandbox", name: "start/small/bridge", phase: "RunPodSandbox"},
-	{what: "… of it CNI's plugins", name: "start/small/bridge", phase: "step cni"},
+	{what: "… of it CNI's plugins", name: "start/small/bridge", phase: result.StepPrefix + "cni"},
 	{what: "create → first 200, Go net/http, host network", name: "start/go/host", ratio: 4},
 	{what: "create → first 200, 31 MB module, host network", name: "start/large/host"},
 	{what: "create → exit seen, job in C", name: "start/job/host"},

@@ -35,7 +35,7 @@ func stepTable(w io.Writer, f *result.File) {
 	side, heads := f.Sides[0], ""
 	var shown []string
 	for _, a := range accounted {
-		if f.Find(a.name, side.Name, "step spawn") != nil {
+		if f.Find(a.name, side.Name, result.StepPrefix+"spawn") != nil {
 			heads += " " + a.label + " |"
 			shown = append(shown, a.name)
 		}
@@ -49,7 +49,7 @@ func stepTable(w io.Writer, f *result.File) {
 		line := ""
 		for _, name := range shown {
 			value := "–"
-			if s := f.Find(name, side.Name, "step "+step.name); s != nil {
+			if s := f.Find(name, side.Name, result.StepPrefix+step.name); s != nil {
 				value = number(s.Stats().Median)
 			}
 			line += " " + value + " |"

@@ -17,6 +17,9 @@ import (
 // Version of the file's format.
 const Version = 1
 
+// StepPrefix begins the phases that are steps of Wazelet's own account of a start.
+const StepPrefix = "step "
+
 // File is one run.
 type File struct {
 	Version int       `json:"version"`
