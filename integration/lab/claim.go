@@ -101,6 +101,7 @@ func dismantle(name string) error {
 		endAll(groups, spaces),
 		groups.remove(),
 		spaces.remove(),
+		removeState(name),
 		os.RemoveAll(claimDir(name)),
 	)
 }

@@ -40,7 +40,7 @@ const registryPasswd = RegistryUser + ":$2a$05$L9m6lWKSRtB3LC7U566J0e5ikGA4pWHcr
 
 // writeConfigs writes every configuration file below the scratch folder.
 func (c *Cluster) writeConfigs() error {
-	for _, dir := range []string{"home", "log", "run", "wazelet", "pods", "kubelet", "kubelet-pki", "cni/conf.d", "cni/leases", "static", "volumeplugins", "cdi"} {
+	for _, dir := range []string{"home", "log", "wazelet", "pods", "kubelet", "kubelet-pki", "cni/conf.d", "cni/leases", "static", "volumeplugins", "cdi"} {
 		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func (c *Cluster) StartContainerd(ctx context.Context) error {
 	if c.PID(containerdName) != 0 {
 		return errors.New("start containerd: it runs already")
 	}
-	for _, dir := range []string{"root", "run", "opt"} {
+	for _, dir := range []string{"root", "opt"} {
 		if err := os.MkdirAll(c.path("containerd", dir), 0o711); err != nil {
 			return err
 		}

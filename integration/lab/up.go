@@ -92,6 +92,9 @@ func (c *Cluster) prepare(context.Context) error {
 	if err := c.cgroups.create(); err != nil {
 		return err
 	}
+	if err := c.makeState(); err != nil {
+		return err
+	}
 	return c.namespaces.create(c.arrangeMounts)
 }
 
