@@ -101,7 +101,7 @@ func TestFailedInstallIsTakenBack(t *testing.T) {
 
 	// A folder that the kubelet does not read.
 	n.must(n.mkdir("/etc/not-read"))
-	if out, err := n.wazelet("install", "--config-from", config, "--kubelet-config-dir", "/etc/not-read", "--timeout", "5s"); err == nil ||
+	if out, err := n.wazelet("install", "--config-from", config, "--kubelet-config-dir", "/etc/not-read", "--timeout", "20s"); err == nil ||
 		!strings.Contains(out.Stderr, "the kubelet uses "+n.ContainerdSocket()) || !strings.Contains(out.Stdout, "the node is as it was before") {
 		t.Errorf("a kubelet that does not listen: %v", err)
 	}
