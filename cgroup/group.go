@@ -121,6 +121,23 @@ func (g *Group) add(pid int) error {
 	return nil
 }
 
+// Limit sets the limits of a group that was made without any. Unlike [Group.Update] it
+// does not look at what is in use: a group that is too full for its limits is an error
+// of the kernel's.
+func (g *Group) Limit(r Resources) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	limits, err := g.limits(r)
+	if err == nil {
+		g.config.Resources = limits
+		err = g.set(r)
+	}
+	if err != nil {
+		return fmt.Errorf("cgroup %s: %w", g.path, err)
+	}
+	return nil
+}
+
 // Update changes limits in place. What is zero in r stays as it is. A memory
 // limit below what is in use is errdefs.ErrFailedPrecondition.
 func (g *Group) Update(r Resources) error {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/containerd/log"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wazelet/wazelet/cgroup"
@@ -52,6 +53,7 @@ type Controller struct {
 	rates    rates
 	calls    callTotals
 	creating singleflight.Group
+	spares   spares
 
 	// watchers are told to end by Close; workers go on without them.
 	watchers sync.WaitGroup
@@ -77,11 +79,12 @@ func New(o Options) (*Controller, error) {
 		sandboxes: o.Sandboxes, images: o.Images, cgroups: o.Cgroups, modules: o.Modules,
 		toolbox: toolbox{Toolbox: o.Toolbox, modules: o.Modules},
 		cdi:     device.Registry{Dirs: o.CDIDirs},
-		store:   s, events: newBus(),
+		store:   s, events: newBus(), spares: spares{bySandbox: map[string]*spare{}},
 	}
 	c.closing, c.close = context.WithCancel(context.Background())
 	s.changed, s.removed = c.containerChanged, c.containerRemoved
 	c.sandboxes.OnChange(c.sandboxChanged)
+	c.sandboxes.OnBegin(c.beginSpare)
 	observe.WASICalls(c.wasiCalls)
 	return c, nil
 }
@@ -92,6 +95,9 @@ func (c *Controller) Close() {
 	observe.WASICalls(nil)
 	c.EndSubscriptions()
 	c.close()
+	if err := c.dropSpares(context.Background()); err != nil {
+		log.L.WithError(err).Warn("workers without containers stay")
+	}
 	c.watchers.Wait()
 }
 
@@ -128,7 +134,8 @@ func (c *Controller) StopSandbox(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.each(sb.ID, func(e *entry) error { return c.stopEntry(ctx, e, 0) }); err != nil {
+	err = errors.Join(c.each(sb.ID, func(e *entry) error { return c.stopEntry(ctx, e, 0) }), c.dropSpare(ctx, sb.ID))
+	if err != nil {
 		return fmt.Errorf("sandbox %s: stop: %w", sb.ID, err)
 	}
 	return c.sandboxes.Stop(ctx, sb.ID)
@@ -140,7 +147,8 @@ func (c *Controller) RemoveSandbox(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.each(sb.ID, func(e *entry) error { return c.removeEntry(ctx, e) }); err != nil {
+	err = errors.Join(c.each(sb.ID, func(e *entry) error { return c.removeEntry(ctx, e) }), c.dropSpare(ctx, sb.ID))
+	if err != nil {
 		return fmt.Errorf("sandbox %s: remove: %w", sb.ID, err)
 	}
 	return c.sandboxes.Remove(ctx, sb.ID)
@@ -156,6 +164,14 @@ func (c *Controller) each(sandboxID string, operation func(*entry) error) error 
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// cgroupParent is where a sandbox's containers have their cgroups.
+func (c *Controller) cgroupParent(sb sandbox.Sandbox) string {
+	if sb.CgroupParent != "" {
+		return sb.CgroupParent
+	}
+	return c.cgroups.PodParent(sb.ID)
 }
 
 // dir is a container's state directory.

@@ -74,12 +74,17 @@ func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config 
 	if p.devices, err = c.devices(config); err != nil {
 		return Container{}, fmt.Errorf("container %s: %w", config.Name, err)
 	}
-	e, err := c.newContainer(ctx, p, config)
-	if err != nil {
-		return Container{}, fmt.Errorf("container %s: %w", config.Name, err)
-	}
-	ctx = log.WithLogger(ctx, log.G(ctx).WithField("container_id", e.container().ID))
 	var made undo.Stack
+	id := record.NewID()
+	if p.spare = c.takeSpare(ctx, sb.ID); p.spare != nil {
+		id = p.spare.id
+		made.Push("worker without a container", p.spare.clear)
+	}
+	ctx = log.WithLogger(ctx, log.G(ctx).WithField("container_id", id))
+	e, err := c.newContainer(ctx, p, id, config)
+	if err != nil {
+		return Container{}, errors.Join(fmt.Errorf("container %s: %w", config.Name, err), made.Run(ctx))
+	}
 	if err := c.make(ctx, e, p, &made); err != nil {
 		return Container{}, errors.Join(err, made.Run(ctx))
 	}
@@ -90,7 +95,7 @@ func (c *Controller) createOnce(ctx context.Context, sb sandbox.Sandbox, config 
 }
 
 // newContainer decides what is known before anything is made.
-func (c *Controller) newContainer(ctx context.Context, p parts, config Config) (*entry, error) {
+func (c *Controller) newContainer(ctx context.Context, p parts, id string, config Config) (*entry, error) {
 	sb, img := p.sandbox, p.image
 	var err error
 	config.ImageID, config.StopSignal = img.ID, first(config.StopSignal, img.StopSignal)
@@ -101,12 +106,9 @@ func (c *Controller) newContainer(ctx context.Context, p parts, config Config) (
 		return nil, err
 	}
 	n := Container{
-		ID: record.NewID(), SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
-		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: sb.CgroupParent,
+		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
+		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: c.cgroupParent(sb),
 		ImageEnv: img.Env, DeviceEnv: p.devices.Env, ImageDir: img.WorkingDir,
-	}
-	if n.CgroupParent == "" {
-		n.CgroupParent = c.cgroups.PodParent(sb.ID)
 	}
 	if n.UID, n.GID, n.Groups, err = c.resolveUser(ctx, img, config.User); err != nil {
 		return nil, err
@@ -155,20 +157,17 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
 
-	_, end = observe.Begin(ctx, observe.StepCgroup)
-	e.group, err = c.cgroups.Create(n.CgroupParent, n.ID, n.Config.Resources)
-	end(err)
-	if err != nil {
-		return fmt.Errorf("container %s: cgroup: %w", n.Config.Name, err)
+	if err := c.enclose(ctx, e, p.spare, &worker, made); err != nil {
+		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
-	made.Push("cgroup", func(ctx context.Context) error {
-		return errors.Join(e.group.Kill(), e.group.Remove(ctx))
-	})
 
 	options := launch.Options{
 		WorkerPath: c.workerPath, NetNS: p.sandbox.NetNS, UserNS: userNS(p.sandbox), Cgroup: e.group, Spec: worker,
 		Log: files.log, Exit: files.exit, Control: files.control, Stdin: files.stdin, Input: files.input,
 		Calls: files.calls,
+	}
+	if p.spare.serves(n, &worker) {
+		options.Spare = p.spare.worker
 	}
 	if img.Kind == imageservice.KindModule {
 		if options.Module, err = c.images.OpenModule(ctx, img); err != nil {
@@ -186,6 +185,31 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 		return n.moveTo(StateCreated)
 	})
 	return err
+}
+
+// enclose gives the container its cgroup: the one its worker waits in, or another one.
+func (c *Controller) enclose(ctx context.Context, e *entry, s *spare, worker *spec.Container, made *undo.Stack) (err error) {
+	n := e.container()
+	_, end := observe.Begin(ctx, observe.StepCgroup)
+	defer func() { end(err) }()
+	if s.serves(n, worker) {
+		e.group = s.group
+		err = e.group.Limit(n.Config.Resources)
+	} else {
+		if s != nil {
+			if err := s.leave(ctx); err != nil {
+				return err
+			}
+		}
+		e.group, err = c.cgroups.Create(n.CgroupParent, n.ID, n.Config.Resources)
+	}
+	if err != nil {
+		return fmt.Errorf("cgroup: %w", err)
+	}
+	made.Push("cgroup", func(ctx context.Context) error {
+		return errors.Join(e.group.Kill(), e.group.Remove(ctx))
+	})
+	return nil
 }
 
 // launchFailure is err, or what it comes from where the kernel ended the worker for

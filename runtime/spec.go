@@ -37,6 +37,7 @@ type parts struct {
 	root      []mount.Mount
 	volumes   map[string][]mount.Mount // the files of images, by id
 	devices   device.Edits
+	spare     *spare // nil for none
 }
 
 // workerSpec puts the pod's wishes and the image's defaults together.

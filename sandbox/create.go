@@ -122,6 +122,8 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 		if err := c.connect(ctx, &sb, made); err != nil {
 			return sb, err
 		}
+	} else {
+		c.tellBegun(sb, made)
 	}
 	if err := observe.Do(ctx, observe.StepFiles, func(context.Context) error { return c.writeFiles(sb) }); err != nil {
 		return sb, err
@@ -135,12 +137,20 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 	return sb, c.records.Put(sb.ID, sb)
 }
 
+// tellBegun tells whoever wants to do something beside the rest.
+func (c *Controller) tellBegun(sb Sandbox, made *undo.Stack) {
+	if undo := c.begun(sb); undo != nil {
+		made.Push("what was begun with it", undo)
+	}
+}
+
 // connect gives the sandbox its network.
 func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack) error {
 	made.Push("network namespace", func(context.Context) error { return netns.Remove(sb.NetNS) })
 	if err := observe.Do(ctx, observe.StepNetNS, func(context.Context) error { return netns.Create(sb.NetNS) }); err != nil {
 		return err
 	}
+	c.tellBegun(*sb, made)
 	planned := *sb
 	made.Push("network", func(ctx context.Context) error { return c.detach(ctx, planned) })
 	// The address will outlive a lost power supply, and so must what says whose it is.

@@ -59,6 +59,7 @@ func startLog(c config.Log, w io.Writer) error {
 // anything else, so that a kubelet that starts at the same time waits instead
 // of giving up; until the node's pods are found again it is told so.
 func serve(ctx context.Context, c config.Config) (err error) {
+	relaxTimers()
 	started := time.Now()
 	lock, err := daemon.Acquire(c.Root)
 	if err != nil {

@@ -17,16 +17,17 @@ import (
 // System is one guest's WASI host: its descriptors, arguments, clocks and the poller it sleeps in.
 // Its methods may be called from several threads of a guest; Interrupt from any goroutine.
 type System struct {
-	args, env Strings
-	collect   func()
-	idle      func()
-	rested    atomic.Bool // idle was called, and nothing has woken the guest since
-	table     table
-	openat2   bool
-	clock     clock
-	pollers   freelist.List[Poller]
-	sleeping  atomic.Int32
-	wakeups   atomic.Uint64
+	args, env   Strings
+	collect     func()
+	idle        func()
+	exactThread atomic.Int32 // the thread whose waits are exact, of those that wait for the guest
+	rested      atomic.Bool  // idle was called, and nothing has woken the guest since
+	table       table
+	openat2     bool
+	clock       clock
+	pollers     freelist.List[Poller]
+	sleeping    atomic.Int32
+	wakeups     atomic.Uint64
 
 	connections connections
 	kept        kept

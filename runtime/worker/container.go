@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	goruntime "runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -55,7 +56,9 @@ func container(ctx context.Context, newClient httpcall.NewClient, setup setupFun
 	if err != nil {
 		return report(conn, err)
 	}
+	goruntime.GOMAXPROCS(guestProcessors)
 	// From here on every end leaves a record.
+	g.hearSignals()
 	go g.obeySignals()
 	go g.serveControl()
 	if err := wire.Send(conn, spec.Ready{}); err != nil {
@@ -192,10 +195,6 @@ func newGuest(c *spec.Container) (*guest, error) {
 		signals:   make(chan os.Signal, 4),
 		collector: engine.NewCollector(),
 	}
-	// A command's worker whose daemon was killed becomes this process's child:
-	// the kernel is to reap it.
-	signal.Ignore(unix.SIGCHLD)
-	signal.Notify(g.signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	f := os.NewFile(spec.ControlFD, "control")
 	defer f.Close()
 	l, err := net.FileListener(f)
@@ -215,6 +214,15 @@ func newGuest(c *spec.Container) (*guest, error) {
 		return nil, err
 	}
 	return g, g.openOutput()
+}
+
+// hearSignals has signals told instead of ending the process. It comes after the process
+// is shut in: hearing takes a thread, and each thread has to be shut in.
+func (g *guest) hearSignals() {
+	// A command's worker whose daemon was killed becomes this process's child:
+	// the kernel is to reap it.
+	signal.Ignore(unix.SIGCHLD)
+	signal.Notify(g.signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 }
 
 // countCalls has the guest's host calls counted, where the daemon asks for it.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	goruntime "runtime"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ func Exec(ctx context.Context, newClient httpcall.NewClient) int {
 	if err != nil {
 		return report(conn, err)
 	}
+	goruntime.GOMAXPROCS(guestProcessors)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP)
 	go obey(signals, interrupts)

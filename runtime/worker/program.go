@@ -6,13 +6,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	goruntime "runtime"
 
 	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 )
-
-// processors leaves one to the guest and one to signals and control calls.
-const processors = 2
 
 // Main is the worker's program: args[1] says what this process becomes. newClient is nil
 // in a program whose guests can make no HTTP requests. It returns the exit code.
@@ -20,13 +16,12 @@ func Main(args []string, version string, newClient httpcall.NewClient) int {
 	if len(args) == 2 {
 		switch args[1] {
 		case "container":
-			goruntime.GOMAXPROCS(processors)
 			return Container(context.Background(), newClient)
+		case "spare":
+			return Spare(context.Background(), newClient)
 		case ModeEntered:
-			goruntime.GOMAXPROCS(processors)
 			return Entered(context.Background(), newClient)
 		case "exec":
-			goruntime.GOMAXPROCS(processors)
 			return Exec(context.Background(), newClient)
 		case "compile":
 			return Compile(context.Background())
@@ -35,6 +30,6 @@ func Main(args []string, version string, newClient httpcall.NewClient) int {
 			return 0
 		}
 	}
-	fmt.Fprintln(os.Stderr, "wazelet-worker is started by wazelet; it has the modes container, exec and compile")
+	fmt.Fprintln(os.Stderr, "wazelet-worker is started by wazelet; it has the modes container, spare, exec and compile")
 	return 2
 }

@@ -26,6 +26,11 @@ import (
 	"github.com/wazelet/wazelet/runtime/worker/wire"
 )
 
+// guestProcessors is how many goroutines run at once from when the guest may begin: signals
+// and control calls are served beside a guest that computes. Until then it is one, as the
+// daemon has it started: a second would have its threads look for work, and be shut in.
+const guestProcessors = 2
+
 // exitSetup is the process's exit code when it never got to be a container.
 const exitSetup = 1
 

@@ -5,6 +5,7 @@ package confine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -21,8 +22,9 @@ type identity struct {
 	rootless bool
 }
 
-// assume changes the ids of all threads. In a user namespace that maps one id
-// there is nothing to change to, and groups are locked (user_namespaces(7)).
+// assume changes the ids of all threads, those that are not what they are to be. In a user
+// namespace that maps one id there is nothing to change to, and groups are locked
+// (user_namespaces(7)).
 func (id identity) assume() error {
 	if id.rootless {
 		return nil
@@ -31,16 +33,28 @@ func (id identity) assume() error {
 	for i, g := range id.groups {
 		groups[i] = int(g)
 	}
-	if err := syscall.Setgroups(groups); err != nil {
-		return fmt.Errorf("set groups %v: %w", id.groups, err)
+	if now, err := unix.Getgroups(); err != nil || !sameGroups(now, groups) {
+		if err := syscall.Setgroups(groups); err != nil {
+			return fmt.Errorf("set groups %v: %w", id.groups, err)
+		}
 	}
-	if err := syscall.Setresgid(int(id.gid), int(id.gid), int(id.gid)); err != nil {
-		return fmt.Errorf("set gid %d: %w", id.gid, err)
+	uid, gid := int(id.uid), int(id.gid)
+	if r, e, s := unix.Getresgid(); r != gid || e != gid || s != gid {
+		if err := syscall.Setresgid(gid, gid, gid); err != nil {
+			return fmt.Errorf("set gid %d: %w", gid, err)
+		}
 	}
-	if err := syscall.Setresuid(int(id.uid), int(id.uid), int(id.uid)); err != nil {
-		return fmt.Errorf("set uid %d: %w", id.uid, err)
+	if r, e, s := unix.Getresuid(); r != uid || e != uid || s != uid {
+		if err := syscall.Setresuid(uid, uid, uid); err != nil {
+			return fmt.Errorf("set uid %d: %w", uid, err)
+		}
 	}
 	return nil
+}
+
+// sameGroups compares groups in any order: the kernel sorts them.
+func sameGroups(a, b []int) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // dropBoundingSet empties the bounding set, so that not even a future exec
@@ -77,8 +91,14 @@ func dropCapabilities() error {
 
 // forbidNewPrivileges sets no_new_privs, and keeps other processes of the same
 // user from tracing this one or reading its memory (prctl(2)).
+//
+// A process that was born without new privileges has no thread that could have any.
 func forbidNewPrivileges() error {
-	if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+	born, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err == nil && born != 1 {
+		err = allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	}
+	if err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {

@@ -84,8 +84,8 @@ func checkedCalls(pid uint32) []rule {
 		{unix.SYS_KILL, []check{{arg: 0, mask: all, value: pid}}, denied},
 		{unix.SYS_SOCKET, []check{{arg: 0, mask: all, values: []uint32{unix.AF_INET, unix.AF_INET6, unix.AF_UNIX}}}, noSuchFamily},
 		{unix.SYS_SOCKETPAIR, []check{{arg: 0, mask: all, value: unix.AF_UNIX}}, noSuchFamily},
-		// Names for the runtime's memory, in /proc/PID/maps.
-		{unix.SYS_PRCTL, []check{{arg: 0, mask: all, value: unix.PR_SET_VMA}}, invalid},
+		// Names for the runtime's memory, in /proc/PID/maps; how exact a thread's timers are.
+		{unix.SYS_PRCTL, []check{{arg: 0, mask: all, values: []uint32{unix.PR_SET_VMA, unix.PR_SET_TIMERSLACK}}}, invalid},
 		{unix.SYS_FCNTL, []check{{arg: 1, mask: all, values: []uint32{
 			unix.F_GETFL, unix.F_SETFL, unix.F_GETFD, unix.F_SETFD, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC,
 		}}}, invalid},

@@ -78,6 +78,7 @@ func Exec(ctx context.Context, o ExecOptions, compile Compile, builtin Builtin) 
 	}
 	p, conn, stop, err := start(ctx, child{
 		path: "./" + filepath.Base(program(o.WorkerPath, o.Spec.Outbound)), mode: "exec", env: containerEnv, files: files, tty: o.TTY, userns: o.UserNS, late: true, cgroup: o.Cgroup,
+		groups: bornGroups(o.Spec.Groups, o.UserNS != nil), labelled: o.ProcessLabel != "",
 		enter: func() error {
 			if err := labelNext(o.ProcessLabel); err != nil {
 				return err

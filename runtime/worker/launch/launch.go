@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/observe"
@@ -36,6 +37,10 @@ type Options struct {
 	// Stdin is the guest's end of the pipe or terminal Spec.Input names, Input
 	// the other one (spec.InputFD); nil for none.
 	Stdin, Input *os.File
+	// Spare is a worker to use if it is still there, nil for none. It has to be in the
+	// same namespaces and the same cgroup, and Spec may ask neither for Outbound nor for a
+	// ProcessLabel nor for Foreground.
+	Spare *Spare
 	// Calls is where the worker counts its guest's host calls (package calls);
 	// nil for nowhere.
 	Calls *os.File
@@ -51,11 +56,10 @@ type Cgroup interface {
 	Add(pid int) error
 }
 
-// containerEnv sets the Go runtime of a worker up: two processors, so that
-// signals and control calls are served beside a guest that computes; no
-// collector of its own, and no attempts to preempt, both of which such a guest
-// would never answer.
-var containerEnv = []string{"GOMAXPROCS=2", "GOGC=off", "GODEBUG=asyncpreemptoff=1"}
+// containerEnv sets the Go runtime of a worker up: one processor, until the guest
+// begins (see package worker); no collector of its own, and no attempts to preempt,
+// both of which a guest that computes would never answer.
+var containerEnv = []string{"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1"}
 
 // HTTPWorker is the program beside the worker's that does the same and has an HTTP
 // client linked in. Only containers that may make requests pay for it.
@@ -86,14 +90,7 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		return nil, err
 	}
 	defer closeFiles()
-	_, spawned := observe.Begin(ctx, observe.StepSpawn)
-	p, conn, stop, err := start(ctx, child{
-		path: program(o.WorkerPath, o.Spec.Outbound), mode: "container", env: containerEnv, rootless: o.Spec.Rootless, files: files,
-		dir: "/", enter: func() error { return enterNetwork(o.NetNS) },
-		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-		tty:   o.Spec.Input == spec.InputTerminal, userns: o.UserNS, cgroup: o.Cgroup,
-	})
-	spawned(err)
+	p, conn, stop, err := o.begin(ctx, files)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +105,24 @@ func Container(ctx context.Context, o Options, compile Compile) (_ *Process, err
 		err = p.requireSignals(o.Spec.AppArmor)
 	}
 	return p, err
+}
+
+// begin takes the spare worker, or starts one.
+func (o *Options) begin(ctx context.Context, files []*os.File) (p *Process, conn *net.UnixConn, stop func() bool, err error) {
+	terminal := o.Spec.Input == spec.InputTerminal
+	if o.Spare != nil {
+		if p, conn, stop, err = o.Spare.take(ctx, files, terminal); err == nil {
+			return p, conn, stop, nil
+		}
+		log.G(ctx).WithError(err).Debug("the worker that was started beforehand is gone, another one is")
+	}
+	_, spawned := observe.Begin(ctx, observe.StepSpawn)
+	c := containerChild(program(o.WorkerPath, o.Spec.Outbound), "container", o.NetNS, o.Cgroup, files)
+	c.rootless, c.userns, c.tty = o.Spec.Rootless, o.UserNS, terminal
+	c.groups, c.labelled = bornGroups(o.Spec.Groups, o.Spec.Rootless || o.UserNS != nil), o.Spec.ProcessLabel != ""
+	p, conn, stop, err = start(ctx, c)
+	spawned(err)
+	return p, conn, stop, err
 }
 
 // unheard adds to the failure of a worker that could not even report it what its

@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -28,6 +29,8 @@ type child struct {
 	late       bool       // the mapping of userns is written once the child is there
 	cgroup     Cgroup     // nil for the daemon's own
 	tty        bool       // stdin becomes its controlling terminal
+	groups     []uint32   // its supplementary groups; nil leaves it the daemon's
+	labelled   bool       // it will execute itself with another SELinux label, which no_new_privs would forbid
 	files      []*os.File // stdio, then SetupFD (left nil), then the rest
 	flags      uintptr
 }
@@ -91,7 +94,10 @@ func (c *child) spawn() (*Process, error) {
 		if born, err = c.enterCgroup(attr.Sys); err != nil {
 			return err
 		}
-		return c.enter()
+		if err := c.enter(); err != nil {
+			return err
+		}
+		return c.bear()
 	}
 	err := onThread(enter, !c.rootless && c.userns == nil, c.foreground(), func() (err error) {
 		process, err = os.StartProcess(c.path, []string{"wazelet-worker", c.mode}, attr)
@@ -113,6 +119,53 @@ func (c *child) spawn() (*Process, error) {
 		return nil, errors.Join(err, p.end(context.Background()))
 	}
 	return p, nil
+}
+
+// timerSlack is how much later than asked for a timer of a worker may be, in nanoseconds
+// (PR_SET_TIMERSLACK(2const)). The Go runtime's own watcher sleeps 20 microseconds at a time for as long as
+// anything happens, and each time it wakes costs more than it sees. What a guest waits
+// for is exact nevertheless, see package wasi.
+const timerSlack = 1_000_000
+
+// bear gives the calling thread's child what else it is born with. What it would have to
+// change on each of its threads later is done on one here.
+func (c *child) bear() error {
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0); err != nil {
+		return fmt.Errorf("timer slack: %w", err)
+	}
+	if c.groups != nil {
+		if err := setGroups(c.groups); err != nil {
+			return fmt.Errorf("set groups %v: %w", c.groups, err)
+		}
+	}
+	if !c.labelled {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("no_new_privs: %w", err)
+		}
+	}
+	return nil
+}
+
+// bornGroups are a child's groups from its birth: not nil, unless it is mapped, when they are
+// others for it than for the daemon.
+func bornGroups(groups []uint32, mapped bool) []uint32 {
+	if mapped {
+		return nil
+	}
+	return append([]uint32{}, groups...)
+}
+
+// setGroups sets the calling thread's groups, unlike syscall.Setgroups, which sets all
+// threads'.
+func setGroups(groups []uint32) error {
+	var first unsafe.Pointer
+	if len(groups) > 0 {
+		first = unsafe.Pointer(&groups[0])
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(first), 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // enterCgroup has the calling thread's child born in its cgroup; born is false if it has

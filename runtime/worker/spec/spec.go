@@ -20,6 +20,9 @@
 //	                             the worker loads the module
 //	worker → daemon   Ready
 //
+// A worker that was started before its container was known is sent [Files] before
+// all of this.
+//
 // Either side may send a [Failure] instead of its next message and stop. A
 // worker that reads the end of the stream before it has sent Ready exits
 // without a record: nothing half-made stays behind.
@@ -44,6 +47,16 @@ const (
 	// CallsFD is the file of package calls, or /dev/null (container mode).
 	CallsFD = 8
 )
+
+// ContainerFDs are the descriptors of a container's worker but for SetupFD, in the order
+// in which [Files] brings them.
+var ContainerFDs = [...]int{0, 1, 2, ControlFD, ExitFD, LogFD, InputFD, CallsFD}
+
+// Files brings a worker that was started before its container was known what others are
+// born with: ContainerFDs, of which it has placeholders.
+type Files struct {
+	Terminal bool // descriptor 0 is to become its controlling terminal
+}
 
 // DefaultPath is the PATH of a container that neither its image nor its pod
 // gives one.
