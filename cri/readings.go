@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// tick is how often some of the readings are taken anew, and rounds in how
-	// many steps all of them are: evenly, so that a node of many pods never
-	// stands still for it.
-	tick   = time.Second
-	rounds = 8
+	// tick is how often some of the readings are taken anew, and spare how many
+	// ticks before they would be too old all of them are: evenly, so that a node of
+	// many pods never stands still for it.
+	tick  = time.Second
+	spare = 2
 	// maxAge is the oldest reading that a list may have: what the kubelet's own
 	// cAdvisor gives out is 10 to 15 s old, and it decides on eviction every 10 s.
 	maxAge = 10 * time.Second
@@ -79,7 +79,8 @@ type readings[T any] struct {
 
 	mu      sync.Mutex
 	taken   map[string]*reading[T]
-	renewed bool // someone does
+	renewed bool      // someone does
+	order   []renewal // renew's
 }
 
 // reading is one measurement. A T does not change once it was taken.
@@ -142,8 +143,8 @@ func (r *readings[T]) renew(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticks.C:
-			for id, asked := range r.due(now) {
-				if _, err := r.take(ctx, id, asked, time.Time{}); errors.Is(err, context.Canceled) {
+			for _, d := range r.due(now) {
+				if _, err := r.take(ctx, d.id, d.asked, time.Time{}); errors.Is(err, context.Canceled) {
 					return
 				}
 			}
@@ -154,25 +155,28 @@ func (r *readings[T]) renew(ctx context.Context) {
 	}
 }
 
-// due returns the oldest readings that are still asked for, a part of all, and
-// when each was asked for last; it drops the others.
-func (r *readings[T]) due(now time.Time) map[string]time.Time {
+// renewal is a reading that is to be taken anew.
+type renewal struct {
+	id        string
+	at, asked time.Time // of the last
+}
+
+// due returns the oldest readings that are still asked for, a part of all; it drops
+// those that are not.
+func (r *readings[T]) due(now time.Time) []renewal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ids := make([]string, 0, len(r.taken))
+	r.order = r.order[:0]
 	for id, last := range r.taken {
 		if now.Sub(last.asked) > unasked {
 			delete(r.taken, id)
 			continue
 		}
-		ids = append(ids, id)
+		r.order = append(r.order, renewal{id: id, at: last.at, asked: last.asked})
 	}
-	slices.SortFunc(ids, func(a, b string) int { return r.taken[a].at.Compare(r.taken[b].at) })
-	due := map[string]time.Time{}
-	for _, id := range ids[:(len(ids)+rounds-1)/rounds] {
-		due[id] = r.taken[id].asked
-	}
-	return due
+	slices.SortFunc(r.order, func(a, b renewal) int { return a.at.Compare(b.at) })
+	rounds := int(r.age/tick) - spare
+	return r.order[:(len(r.order)+rounds-1)/rounds]
 }
 
 // rest says whether nothing is left to renew; whoever asks next begins again.

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// rounds is in how many ticks all readings are taken anew.
+const rounds = int(maxAge/tick) - spare
+
 // clock is something to measure: what it shows is when it was looked at. It can
 // be gone, and it can take its time.
 type clock struct {
