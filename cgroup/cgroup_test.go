@@ -80,6 +80,9 @@ func TestRemovingWhatIsAbsent(t *testing.T) {
 	if left := hierarchies(t, g.Path()); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
+	if _, err := g.Usage(); !errdefs.IsNotFound(err) {
+		t.Errorf("usage of a removed group: %v", err)
+	}
 	if _, err := g.Stats(); !errdefs.IsNotFound(err) {
 		t.Errorf("stats: %v", err)
 	}
@@ -202,6 +205,10 @@ func TestStatsOfABusyProcess(t *testing.T) {
 	}
 	if s.MemoryRSS > s.MemoryUsage || s.MemoryWorkingSet > s.MemoryUsage || s.MemoryUsage > s.MemoryDetail.Peak {
 		t.Errorf("parts exceed the whole: %+v", s)
+	}
+	// What both read does not become less.
+	if u, err := loaded.Usage(); err != nil || u.CPUUsageNano < s.CPUUsageNano || u.PageFaults < s.PageFaults || u.MemoryLimit != s.MemoryLimit || u.Time.Before(s.Time) {
+		t.Errorf("%+v, %v, after %+v", u, err, s.Usage)
 	}
 	if s.CPUUserNano == 0 || s.Processes != 1 || s.Processes > s.Pids {
 		t.Errorf("one process that computes: %+v", s)
@@ -348,5 +355,25 @@ func TestRemoveWaitsNoLongerThanItsContext(t *testing.T) {
 	}
 	if err := g.Add(1 << 30); err == nil || !strings.Contains(err.Error(), "process 1073741824") {
 		t.Errorf("adding a process that is none: %v", err)
+	}
+}
+
+// BenchmarkUsage is what is read of each container of a node every few seconds;
+// BenchmarkStats what metrics add to it.
+func BenchmarkUsage(b *testing.B) {
+	benchmarkReading(b, func(g *cgroup.Group) error { _, err := g.Usage(); return err })
+}
+
+func BenchmarkStats(b *testing.B) {
+	benchmarkReading(b, func(g *cgroup.Group) error { _, err := g.Stats(); return err })
+}
+
+func benchmarkReading(b *testing.B, read func(*cgroup.Group) error) {
+	g := create(b, tree(b), cgroup.Resources{MemoryLimit: 256 << 20})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := read(g); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

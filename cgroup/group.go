@@ -165,7 +165,7 @@ func (g *Group) roomFor(limit int64) error {
 	if limit <= 0 {
 		return nil
 	}
-	s, err := g.Stats()
+	s, err := g.Usage()
 	if err != nil {
 		return err
 	}

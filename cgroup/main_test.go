@@ -147,7 +147,7 @@ func (a *actor) end() string {
 	return a.cmd.ProcessState.String()
 }
 
-func tree(t *testing.T) *cgroup.Tree {
+func tree(t testing.TB) *cgroup.Tree {
 	t.Helper()
 	tr, err := cgroup.Open(cgroup.Cgroupfs, root())
 	if err != nil {
@@ -158,7 +158,7 @@ func tree(t *testing.T) *cgroup.Tree {
 }
 
 // removeRoot removes the test's root, which must be empty: that is the leak check.
-func removeRoot(t *testing.T) {
+func removeRoot(t testing.TB) {
 	t.Helper()
 	for _, dir := range hierarchies(t, root()) {
 		if err := os.Remove(dir); err != nil {
@@ -168,7 +168,7 @@ func removeRoot(t *testing.T) {
 }
 
 // hierarchies lists the directories of a group that exist.
-func hierarchies(t *testing.T, path string) []string {
+func hierarchies(t testing.TB, path string) []string {
 	t.Helper()
 	var dirs []string
 	for _, pattern := range []string{"/sys/fs/cgroup/*" + path, "/sys/fs/cgroup" + path} {
@@ -209,7 +209,7 @@ func unified() bool {
 }
 
 // create makes a container's group that is taken down with the test.
-func create(t *testing.T, tr *cgroup.Tree, r cgroup.Resources) *cgroup.Group {
+func create(t testing.TB, tr *cgroup.Tree, r cgroup.Resources) *cgroup.Group {
 	t.Helper()
 	g, err := tr.Create(tr.PodParent("pod"), "c0", r)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/cgroups"
@@ -19,31 +18,16 @@ import (
 // noLimit is above every honest limit and below what the kernel says for none.
 const noLimit = 1 << 62
 
-// Stats is what a group used until Time, with all groups below it.
+// Stats is all that is known of what a group used until Time, with all groups below it.
 type Stats struct {
-	Time time.Time
-	// CPUUsageNano is the CPU time used, in ns; CPUUserNano and CPUSystemNano
-	// are its parts, which the kernel measures less exactly.
-	CPUUsageNano, CPUUserNano, CPUSystemNano uint64
+	Usage
+	// CPUUserNano and CPUSystemNano are the parts of the CPU time, which the kernel
+	// measures less exactly.
+	CPUUserNano, CPUSystemNano uint64
 	// Throttling is what the CPU quota cost.
 	Throttling Throttling
-	// MemoryUsage is all memory charged to the group, in bytes, page cache
-	// included; MemoryWorkingSet is what of it cannot easily be given back, as
-	// cAdvisor counts it: usage without inactive file pages. The kubelet evicts by it.
-	MemoryUsage, MemoryWorkingSet uint64
-	// MemoryRSS is anonymous memory in bytes.
-	MemoryRSS uint64
 	// MemoryDetail says more of where the memory went.
 	MemoryDetail MemoryDetail
-	// PageFaults and MajorPageFaults count since the group was made.
-	PageFaults, MajorPageFaults uint64
-	// MemoryLimit is in bytes; 0 is no limit.
-	MemoryLimit uint64
-	// SwapUsage is in bytes, without memory.
-	SwapUsage uint64
-	// SwapLimit is in bytes, without memory; nil is no limit, or one that the
-	// kernel does not account for.
-	SwapLimit *uint64
 	// Processes are the processes, Pids all tasks: the threads. PidsLimit bounds
 	// Pids; 0 is no limit.
 	Processes, Pids, PidsLimit uint64
@@ -51,8 +35,6 @@ type Stats struct {
 	Hugepages map[string]Hugepages
 	// Devices are the block devices that were read and written.
 	Devices []DeviceIO
-	// The pressure of cgroup v2; nil where the kernel does not tell.
-	CPUPressure, MemoryPressure, IOPressure *Pressure
 }
 
 // Throttling counts the periods of a CPU quota: all, those in which the group
@@ -88,9 +70,12 @@ type PressureTime struct {
 	Total                uint64
 }
 
-// Stats reads the group's use. It is errdefs.ErrNotFound when the group is gone.
+// Stats reads all of the group's use. It is errdefs.ErrNotFound when the group is gone.
 func (g *Group) Stats() (Stats, error) {
-	now := time.Now()
+	usage, err := g.Usage()
+	if err != nil {
+		return Stats{}, err
+	}
 	raw, err := g.read()
 	processes, pidsErr := g.pids()
 	// Files of a group that is gone read as zero or not at all.
@@ -102,7 +87,7 @@ func (g *Group) Stats() (Stats, error) {
 	}
 	unified := cgroups.IsCgroup2UnifiedMode()
 	s := fromLibrary(raw, unified)
-	s.Time, s.Processes = now, uint64(len(processes))
+	s.Usage, s.Processes = usage, uint64(len(processes))
 	if unified {
 		s.MemoryDetail.LimitHits = g.limitHits()
 	}
@@ -159,46 +144,32 @@ func (g *Group) limitHits() uint64 {
 	return 0
 }
 
+// fromLibrary is what Usage does not have.
 func fromLibrary(raw *cgroups.Stats, unified bool) Stats {
 	memory := &raw.MemoryStats
 	s := Stats{
-		CPUUsageNano:  raw.CpuStats.CpuUsage.TotalUsage,
 		CPUUserNano:   raw.CpuStats.CpuUsage.UsageInUsermode,
 		CPUSystemNano: raw.CpuStats.CpuUsage.UsageInKernelmode,
 		Throttling: Throttling{
 			Periods: raw.CpuStats.ThrottlingData.Periods, Throttled: raw.CpuStats.ThrottlingData.ThrottledPeriods,
 			Nano: raw.CpuStats.ThrottlingData.ThrottledTime,
 		},
-		MemoryUsage:    memory.Usage.Usage,
-		MemoryLimit:    limit(memory.Usage.Limit),
-		SwapUsage:      subtract(memory.SwapUsage.Usage, memory.Usage.Usage),
-		Pids:           raw.PidsStats.Current,
-		PidsLimit:      limit(raw.PidsStats.Limit),
-		Devices:        devices(raw.BlkioStats),
-		CPUPressure:    pressure(raw.CpuStats.PSI),
-		MemoryPressure: pressure(memory.PSI),
-		IOPressure:     pressure(raw.BlkioStats.PSI),
+		Pids:      raw.PidsStats.Current,
+		PidsLimit: limit(raw.PidsStats.Limit),
+		Devices:   devices(raw.BlkioStats),
 	}
-	if both := limit(memory.SwapUsage.Limit); both > 0 {
-		swap := subtract(both, memory.Usage.Limit)
-		s.SwapLimit = &swap
-	}
-	prefix, rss, mapped := "total_", "total_rss", "total_mapped_file"
+	prefix, mapped := "total_", "total_mapped_file"
 	s.MemoryDetail = MemoryDetail{
 		Cache: memory.Stats["total_cache"], Kernel: memory.KernelUsage.Usage,
 		Peak: memory.Usage.MaxUsage, LimitHits: memory.Usage.Failcnt,
 	}
 	if unified {
-		prefix, rss, mapped = "", "anon", "file_mapped"
+		prefix, mapped = "", "file_mapped"
 		s.MemoryDetail.Cache, s.MemoryDetail.Kernel = memory.Stats["file"], memory.Stats["kernel"]
 	}
-	s.MemoryRSS = memory.Stats[rss]
 	s.MemoryDetail.MappedFile = memory.Stats[mapped]
 	s.MemoryDetail.ActiveFile = memory.Stats[prefix+"active_file"]
 	s.MemoryDetail.InactiveFile = memory.Stats[prefix+"inactive_file"]
-	s.PageFaults = memory.Stats[prefix+"pgfault"]
-	s.MajorPageFaults = memory.Stats[prefix+"pgmajfault"]
-	s.MemoryWorkingSet = subtract(s.MemoryUsage, s.MemoryDetail.InactiveFile)
 	for size, h := range raw.HugetlbStats {
 		if s.Hugepages == nil {
 			s.Hugepages = map[string]Hugepages{}
@@ -254,13 +225,6 @@ func subtract(a, b uint64) uint64 {
 		return 0
 	}
 	return a - b
-}
-
-func pressure(p *cgroups.PSIStats) *Pressure {
-	if p == nil {
-		return nil
-	}
-	return &Pressure{Some: PressureTime(p.Some), Full: PressureTime(p.Full)}
 }
 
 // OOMKills returns how many processes of the group the kernel killed for want

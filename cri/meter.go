@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/vishvananda/netlink"
 
+	"github.com/wazelet/wazelet/cgroup"
 	"github.com/wazelet/wazelet/imageservice"
 	"github.com/wazelet/wazelet/runtime"
 	"github.com/wazelet/wazelet/sandbox"
@@ -24,7 +25,8 @@ type meter struct {
 
 	sources    sources
 	background *background
-	stats      *readings[runtime.Stats]
+	usage      *readings[runtime.Usage]
+	stats      *readings[cgroup.Stats]
 	layers     *readings[runtime.Layer]
 	processes  *readings[runtime.Processes]
 	pods       *readings[podReading]
@@ -32,7 +34,8 @@ type meter struct {
 
 func newMeter(o Options) *meter {
 	m := &meter{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images, background: newBackground()}
-	m.stats = newReadings(m.background, maxAge, sameTime, func(_ context.Context, id string) (runtime.Stats, error) { return m.runtime.Stats(id) })
+	m.usage = newReadings(m.background, maxAge, sameTime, func(_ context.Context, id string) (runtime.Usage, error) { return m.runtime.Usage(id) })
+	m.stats = newReadings(m.background, maxAge, sameTime, func(_ context.Context, id string) (cgroup.Stats, error) { return m.runtime.Stats(id) })
 	m.layers = newReadings(m.background, maxLayerAge, maxLayerAge, func(ctx context.Context, id string) (runtime.Layer, error) { return m.runtime.Layer(ctx, id) })
 	m.processes = newReadings(m.background, maxAge, maxAge, func(ctx context.Context, id string) (runtime.Processes, error) {
 		return m.runtime.Processes(ctx, id)
@@ -50,7 +53,7 @@ func newMeter(o Options) *meter {
 // measurement is what a container was found to use.
 type measurement struct {
 	container  runtime.Container
-	stats      runtime.Stats
+	usage      runtime.Usage
 	layer      runtime.Layer
 	mountpoint string // of the file system the writable layer is on
 }
@@ -58,15 +61,15 @@ type measurement struct {
 // at is when the cgroup was read, or else the layer; a time of 0 would be an
 // unknown one.
 func (m measurement) at() time.Time {
-	if m.stats.Time.IsZero() {
+	if m.usage.Time.IsZero() {
 		return m.layer.Time
 	}
-	return m.stats.Time
+	return m.usage.Time
 }
 
 // container measures one now.
 func (m *meter) container(ctx context.Context, c runtime.Container) (measurement, error) {
-	stats, err := m.runtime.Stats(c.ID)
+	usage, err := m.runtime.Usage(c.ID)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -74,12 +77,12 @@ func (m *meter) container(ctx context.Context, c runtime.Container) (measurement
 	if err != nil {
 		return measurement{}, err
 	}
-	return m.measurement(ctx, c, stats, layer)
+	return m.measurement(ctx, c, usage, layer)
 }
 
 // listed is a container as it was measured lately.
 func (m *meter) listed(ctx context.Context, c runtime.Container) (measurement, error) {
-	stats, err := m.stats.get(ctx, c.ID)
+	usage, err := m.usage.get(ctx, c.ID)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -87,19 +90,38 @@ func (m *meter) listed(ctx context.Context, c runtime.Container) (measurement, e
 	if err != nil {
 		return measurement{}, err
 	}
-	return m.measurement(ctx, c, stats, layer)
+	return m.measurement(ctx, c, usage, layer)
 }
 
-func (m *meter) measurement(ctx context.Context, c runtime.Container, s runtime.Stats, l runtime.Layer) (measurement, error) {
+// detailed is a container as it was measured lately for its metrics, by another
+// reading: what only they show takes most of the time to read.
+func (m *meter) detailed(ctx context.Context, c runtime.Container) (subject, error) {
+	stats, err := m.stats.get(ctx, c.ID)
+	if err != nil {
+		return subject{}, err
+	}
+	layer, err := m.layers.get(ctx, c.ID)
+	if err != nil {
+		return subject{}, err
+	}
+	processes, err := m.processes.get(ctx, c.ID)
+	if err != nil {
+		return subject{}, err
+	}
+	used, err := m.measurement(ctx, c, runtime.Usage{Usage: stats.Usage}, layer)
+	return subject{measurement: used, stats: stats, processes: processes}, err
+}
+
+func (m *meter) measurement(ctx context.Context, c runtime.Container, u runtime.Usage, l runtime.Layer) (measurement, error) {
 	fs, err := m.images.Filesystem(ctx)
-	return measurement{container: c, stats: s, layer: l, mountpoint: fs.Mountpoint}, err
+	return measurement{container: c, usage: u, layer: l, mountpoint: fs.Mountpoint}, err
 }
 
 // all measures those containers that have a process. One that cannot be
 // measured is left out: the list must not fail for it, because the kubelet
 // decides on eviction by the others.
-func (m *meter) all(ctx context.Context, containers []runtime.Container, measure func(context.Context, runtime.Container) (measurement, error)) []measurement {
-	all := make([]measurement, 0, len(containers))
+func all[T any](ctx context.Context, containers []runtime.Container, measure func(context.Context, runtime.Container) (T, error)) []T {
+	all := make([]T, 0, len(containers))
 	for _, c := range containers {
 		if c.State != runtime.StateRunning && c.State != runtime.StateStarting && c.State != runtime.StateCreated {
 			continue

@@ -86,13 +86,9 @@ func (s statsService) ListPodSandboxMetrics(ctx context.Context, _ *runtimeapi.L
 			continue
 		}
 		metrics := podMetrics(sb, pod)
-		for _, m := range s.meter.all(ctx, containers[sb.ID], s.meter.listed) {
-			processes, err := s.meter.processes.get(ctx, m.container.ID)
-			if err != nil {
-				notMeasured(ctx, "container_id", m.container.ID, err)
-				continue
-			}
-			metrics.ContainerMetrics = append(metrics.ContainerMetrics, containerMetrics(sb, subject{measurement: m, processes: processes, volume: volume}))
+		for _, c := range all(ctx, containers[sb.ID], s.meter.detailed) {
+			c.volume = volume
+			metrics.ContainerMetrics = append(metrics.ContainerMetrics, containerMetrics(sb, c))
 		}
 		resp.PodMetrics = append(resp.PodMetrics, metrics)
 	}

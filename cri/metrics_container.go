@@ -22,6 +22,7 @@ const (
 // subject is a running container, measured for its metrics.
 type subject struct {
 	measurement
+	stats     cgroup.Stats // the usage is of it
 	processes runtime.Processes
 	volume    volume
 }
@@ -107,11 +108,11 @@ var specFamilies = []family[subject]{
 	single("container_spec_memory_reservation_limit_bytes", "Memory the kernel tries to keep the container at, in bytes; 0 is no such limit, and Wazelet sets none.", gaugeMetric,
 		func(subject) uint64 { return 0 }),
 	single("container_spec_memory_swap_limit_bytes", "Swap the container may use, in bytes; 0 is no limit.", gaugeMetric,
-		func(s subject) uint64 { return swapLimit(s.stats.Stats) }),
+		func(s subject) uint64 { return swapLimit(s.stats.Usage) }),
 }
 
 // swapLimit is without memory, as v2 has it.
-func swapLimit(s cgroup.Stats) uint64 {
+func swapLimit(s cgroup.Usage) uint64 {
 	if s.SwapLimit == nil {
 		return 0
 	}

@@ -84,16 +84,20 @@ func TestMetricsTakeEveryMeasureOver(t *testing.T) {
 	container := madeContainer(t)
 	container.StartedAt = time.Unix(7, 0)
 	container.Config.Resources = cgroup.Resources{CPUPeriod: 50000, CPUQuota: 20000, CPUShares: 512}
+	used := cgroup.Usage{
+		Time: time.Unix(20, 0), CPUUsageNano: 3 * s,
+		MemoryUsage: 900, MemoryWorkingSet: 700, MemoryRSS: 600, PageFaults: 50, MajorPageFaults: 8, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &limit,
+		CPUPressure: pressed(28, 29), MemoryPressure: pressed(30, 32), IOPressure: pressed(33, 34),
+	}
 	measured := subject{
-		measurement: measurement{container: container, layer: runtime.Layer{Bytes: 4096}, stats: runtime.Stats{Stats: cgroup.Stats{
-			Time: time.Unix(20, 0), CPUUsageNano: 3 * s, CPUUserNano: 2 * s, CPUSystemNano: s + s/2, Throttling: cgroup.Throttling{Periods: 4, Throttled: 5, Nano: 6 * s},
-			MemoryUsage: 900, MemoryWorkingSet: 700, MemoryRSS: 600, PageFaults: 50, MajorPageFaults: 8, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &limit,
+		measurement: measurement{container: container, layer: runtime.Layer{Bytes: 4096}, usage: runtime.Usage{Usage: used}},
+		stats: cgroup.Stats{
+			Usage: used, CPUUserNano: 2 * s, CPUSystemNano: s + s/2, Throttling: cgroup.Throttling{Periods: 4, Throttled: 5, Nano: 6 * s},
 			MemoryDetail: cgroup.MemoryDetail{Cache: 12, MappedFile: 13, ActiveFile: 14, InactiveFile: 15, Kernel: 16, Peak: 17, LimitHits: 18},
 			Processes:    19, Pids: 20, PidsLimit: 21,
-			Hugepages:   map[string]cgroup.Hugepages{"2MB": {Usage: 22, Peak: 23}},
-			Devices:     []cgroup.DeviceIO{{Major: 999, Minor: 1, ReadBytes: 24, WriteBytes: 25, Reads: 26, Writes: 27}},
-			CPUPressure: pressed(28, 29), MemoryPressure: pressed(30, 32), IOPressure: pressed(33, 34),
-		}}},
+			Hugepages: map[string]cgroup.Hugepages{"2MB": {Usage: 22, Peak: 23}},
+			Devices:   []cgroup.DeviceIO{{Major: 999, Minor: 1, ReadBytes: 24, WriteBytes: 25, Reads: 26, Writes: 27}},
+		},
 		processes: runtime.Processes{OOMKills: 35, Descriptors: 36, Sockets: 37, MaxOpenFiles: &files},
 		volume:    volume{device: "/dev/vda", bytes: 38, inodes: 39, inodesFree: 40},
 	}

@@ -41,7 +41,7 @@ func (s statsService) ContainerStats(ctx context.Context, r *runtimeapi.Containe
 func (s statsService) ListContainerStats(ctx context.Context, r *runtimeapi.ListContainerStatsRequest) (*runtimeapi.ListContainerStatsResponse, error) {
 	containers := slices.DeleteFunc(s.runtime.List(), func(c runtime.Container) bool { return !matchesContainerStats(c, r.GetFilter()) })
 	resp := &runtimeapi.ListContainerStatsResponse{}
-	for _, m := range s.meter.all(ctx, containers, s.meter.listed) {
+	for _, m := range all(ctx, containers, s.meter.listed) {
 		resp.Stats = append(resp.Stats, m.containerStats())
 	}
 	return resp, nil
@@ -53,7 +53,7 @@ func (s statsService) PodSandboxStats(ctx context.Context, r *runtimeapi.PodSand
 	if err != nil {
 		return nil, err
 	}
-	containers := s.meter.all(ctx, s.runtime.ListOf(sb.ID), s.meter.container)
+	containers := all(ctx, s.runtime.ListOf(sb.ID), s.meter.container)
 	return &runtimeapi.PodSandboxStatsResponse{Stats: podStats(sb, s.meter.pod(ctx, sb), containers)}, nil
 }
 
@@ -70,7 +70,7 @@ func (s statsService) ListPodSandboxStats(ctx context.Context, r *runtimeapi.Lis
 			notMeasured(ctx, "sandbox_id", sb.ID, err)
 			continue
 		}
-		resp.Stats = append(resp.Stats, podStats(sb, pod, s.meter.all(ctx, containers[sb.ID], s.meter.listed)))
+		resp.Stats = append(resp.Stats, podStats(sb, pod, all(ctx, containers[sb.ID], s.meter.listed)))
 	}
 	return resp, nil
 }

@@ -22,10 +22,10 @@ func (m measurement) containerStats() *runtimeapi.ContainerStats {
 			Id: m.container.ID, Metadata: containerMetadata(m.container),
 			Labels: m.container.Config.Labels, Annotations: m.container.Config.Annotations,
 		},
-		Cpu:    cpuUsage(at, m.stats.Stats, m.stats.CPURate),
-		Memory: memoryUsage(at, m.stats.Stats),
+		Cpu:    cpuUsage(at, m.usage.Usage, m.usage.CPURate),
+		Memory: memoryUsage(at, m.usage.Usage),
 		Swap: &runtimeapi.SwapUsage{
-			Timestamp: at, SwapUsageBytes: counter(m.stats.SwapUsage), SwapAvailableBytes: swapAvailable(m.stats.Stats),
+			Timestamp: at, SwapUsageBytes: counter(m.usage.SwapUsage), SwapAvailableBytes: swapAvailable(m.usage.Usage),
 		},
 		WritableLayer: &runtimeapi.FilesystemUsage{
 			Timestamp:  m.layer.Time.UnixNano(),
@@ -33,13 +33,13 @@ func (m measurement) containerStats() *runtimeapi.ContainerStats {
 			UsedBytes:  counter(uint64(max(m.layer.Bytes, 0))),
 			InodesUsed: counter(uint64(max(m.layer.Inodes, 0))),
 		},
-		Io: ioUsage(at, m.stats.IOPressure),
+		Io: ioUsage(at, m.usage.IOPressure),
 	}
 }
 
 // cpuUsage has no rate before the second reading; the kubelet then makes its
 // own.
-func cpuUsage(at int64, s cgroup.Stats, rate *uint64) *runtimeapi.CpuUsage {
+func cpuUsage(at int64, s cgroup.Usage, rate *uint64) *runtimeapi.CpuUsage {
 	usage := &runtimeapi.CpuUsage{Timestamp: at, UsageCoreNanoSeconds: counter(s.CPUUsageNano), Psi: pressure(s.CPUPressure)}
 	if rate != nil {
 		usage.UsageNanoCores = counter(*rate)
@@ -47,7 +47,7 @@ func cpuUsage(at int64, s cgroup.Stats, rate *uint64) *runtimeapi.CpuUsage {
 	return usage
 }
 
-func memoryUsage(at int64, s cgroup.Stats) *runtimeapi.MemoryUsage {
+func memoryUsage(at int64, s cgroup.Usage) *runtimeapi.MemoryUsage {
 	return &runtimeapi.MemoryUsage{
 		Timestamp:       at,
 		WorkingSetBytes: counter(s.MemoryWorkingSet),
@@ -61,7 +61,7 @@ func memoryUsage(at int64, s cgroup.Stats) *runtimeapi.MemoryUsage {
 }
 
 // swapAvailable is nil without a limit on swap.
-func swapAvailable(s cgroup.Stats) *runtimeapi.UInt64Value {
+func swapAvailable(s cgroup.Usage) *runtimeapi.UInt64Value {
 	if s.SwapLimit == nil {
 		return nil
 	}
@@ -115,9 +115,9 @@ func podStats(sb sandbox.Sandbox, reading podReading, containers []measurement) 
 			Id: sb.ID, Metadata: sandboxMetadata(sb.Metadata), Labels: sb.Labels, Annotations: sb.Annotations,
 		},
 		Linux: &runtimeapi.LinuxPodSandboxStats{
-			Cpu:        cpuUsage(at, pod.Stats, pod.CPURate),
-			Memory:     memoryUsage(at, pod.Stats),
-			Process:    &runtimeapi.ProcessUsage{Timestamp: at, ProcessCount: counter(pod.Processes)},
+			Cpu:        cpuUsage(at, pod.Usage, pod.CPURate),
+			Memory:     memoryUsage(at, pod.Usage),
+			Process:    &runtimeapi.ProcessUsage{Timestamp: at, ProcessCount: counter(reading.Processes)},
 			Containers: list,
 			Io:         ioUsage(at, pod.IOPressure),
 			Network:    interfaceUsage(reading.links, reading.at),
@@ -127,20 +127,19 @@ func podStats(sb sandbox.Sandbox, reading podReading, containers []measurement) 
 
 // sumOf adds up what the containers of a pod use, which is all that runs of it.
 // Pressure cannot be added, and a rate only where every container has one.
-func sumOf(containers []measurement, at time.Time) *runtime.Stats {
-	sum := &runtime.Stats{Stats: cgroup.Stats{Time: at}, CPURate: new(uint64)}
+func sumOf(containers []measurement, at time.Time) *runtime.Usage {
+	sum := &runtime.Usage{Usage: cgroup.Usage{Time: at}, CPURate: new(uint64)}
 	for _, m := range containers {
-		sum.CPUUsageNano += m.stats.CPUUsageNano
-		sum.MemoryWorkingSet += m.stats.MemoryWorkingSet
-		sum.MemoryUsage += m.stats.MemoryUsage
-		sum.MemoryRSS += m.stats.MemoryRSS
-		sum.PageFaults += m.stats.PageFaults
-		sum.MajorPageFaults += m.stats.MajorPageFaults
-		sum.Processes += m.stats.Processes
-		if m.stats.CPURate == nil {
+		sum.CPUUsageNano += m.usage.CPUUsageNano
+		sum.MemoryWorkingSet += m.usage.MemoryWorkingSet
+		sum.MemoryUsage += m.usage.MemoryUsage
+		sum.MemoryRSS += m.usage.MemoryRSS
+		sum.PageFaults += m.usage.PageFaults
+		sum.MajorPageFaults += m.usage.MajorPageFaults
+		if m.usage.CPURate == nil {
 			sum.CPURate = nil
 		} else if sum.CPURate != nil {
-			*sum.CPURate += *m.stats.CPURate
+			*sum.CPURate += *m.usage.CPURate
 		}
 	}
 	return sum

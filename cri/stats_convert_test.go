@@ -19,11 +19,11 @@ func measured(t *testing.T) measurement {
 	return measurement{
 		container: madeContainer(t), mountpoint: "/var/lib/wazelet",
 		layer: runtime.Layer{Time: time.Unix(20, 0), Bytes: 4096, Inodes: 3},
-		stats: runtime.Stats{
+		usage: runtime.Usage{
 			CPURate: &rate,
-			Stats: cgroup.Stats{
+			Usage: cgroup.Usage{
 				Time: time.Unix(10, 5), CPUUsageNano: 123, MemoryUsage: 900, MemoryWorkingSet: 700, MemoryRSS: 600,
-				PageFaults: 50, MajorPageFaults: 2, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &swap, Pids: 4, Processes: 1,
+				PageFaults: 50, MajorPageFaults: 2, MemoryLimit: 1000, SwapUsage: 11, SwapLimit: &swap,
 				CPUPressure: &cgroup.Pressure{
 					Some: cgroup.PressureTime{Avg10: 1.5, Avg60: 2.5, Avg300: 3.5, Total: 7},
 					Full: cgroup.PressureTime{Total: 1},
@@ -68,7 +68,7 @@ func TestContainerStatsTakeEveryMeasureOver(t *testing.T) {
 
 func TestStatsOfAContainerWithoutProcessHaveATime(t *testing.T) {
 	m := measured(t)
-	m.stats.Stats, m.stats.CPURate = cgroup.Stats{}, nil
+	m.usage.Usage, m.usage.CPURate = cgroup.Usage{}, nil
 	got := m.containerStats()
 	for name, at := range map[string]int64{
 		"cpu": got.Cpu.Timestamp, "memory": got.Memory.Timestamp, "writable layer": got.WritableLayer.Timestamp,
@@ -98,7 +98,7 @@ func TestAvailableMemoryIsNeverNegative(t *testing.T) {
 
 func TestPodStatsAddUpContainers(t *testing.T) {
 	m := measured(t)
-	got := podStats(madePod(t), podReading{at: time.Unix(30, 0)}, []measurement{m, m})
+	got := podStats(madePod(t), podReading{SandboxStats: runtime.SandboxStats{Processes: 2}, at: time.Unix(30, 0)}, []measurement{m, m})
 	linux := got.GetLinux()
 	if got.GetAttributes().GetId() != "5a6d" || got.GetAttributes().GetMetadata().GetUid() != "6b1c" {
 		t.Errorf("attributes %v", got.GetAttributes())
@@ -132,7 +132,7 @@ func TestSumOfNothing(t *testing.T) {
 		t.Errorf("a pod without containers uses nothing, and not an unknown amount: %v", got)
 	}
 	unknown := measured(t)
-	unknown.stats.CPURate = nil
+	unknown.usage.CPURate = nil
 	if sum := sumOf([]measurement{measured(t), unknown}, time.Now()); sum.CPURate != nil {
 		t.Errorf("the rate of a pod is %d, but that of a container is not known", *sum.CPURate)
 	}

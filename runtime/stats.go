@@ -17,34 +17,49 @@ import (
 	"github.com/wazelet/wazelet/sandbox"
 )
 
-// Stats is what a container, or a pod, used when it was measured.
-type Stats struct {
-	cgroup.Stats
+// Usage is what a container, or a pod, used when it was measured.
+type Usage struct {
+	cgroup.Usage
 	// CPURate is the CPU time used in ns per second, over the last seconds; nil
 	// until it has been measured twice.
 	CPURate *uint64
 }
 
-// Stats measures a container by its cgroup. One that has no worker uses nothing,
+// Usage measures a container by its cgroup. One that has no worker uses nothing,
 // at no time.
-func (c *Controller) Stats(id string) (Stats, error) {
+func (c *Controller) Usage(id string) (Usage, error) {
+	used, id, err := measure(c, id, (*cgroup.Group).Usage)
+	if err != nil || used.Time.IsZero() {
+		return Usage{}, err
+	}
+	return Usage{Usage: used, CPURate: c.rates.of(id, used.Time, used.CPUUsageNano)}, nil
+}
+
+// Stats measures all that is known of a container, which costs ten times what Usage
+// does.
+func (c *Controller) Stats(id string) (cgroup.Stats, error) {
+	used, _, err := measure(c, id, (*cgroup.Group).Stats)
+	return used, err
+}
+
+// measure reads the cgroup of a container, whose full id it returns.
+func measure[T any](c *Controller, id string, read func(*cgroup.Group) (T, error)) (used T, full string, err error) {
+	var none T
 	e, err := c.store.get(id)
 	if err != nil {
-		return Stats{}, err
+		return none, "", err
 	}
-	n := e.container()
+	n := e.status.Load()
 	if !n.State.live() || e.group == nil {
-		return Stats{}, nil
+		return none, n.ID, nil
 	}
-	var s Stats
-	if s.Stats, err = e.group.Stats(); err != nil {
-		if !e.container().State.live() { // it ended while it was measured
-			return Stats{}, nil
+	if used, err = read(e.group); err != nil {
+		if !e.status.Load().State.live() { // it ended while it was measured
+			return none, n.ID, nil
 		}
-		return Stats{}, fmt.Errorf("container %s: %w", n.ID, err)
+		return none, n.ID, fmt.Errorf("container %s: %w", n.ID, err)
 	}
-	s.CPURate = c.rates.of(n.ID, s.Time, s.CPUUsageNano)
-	return s, nil
+	return used, n.ID, nil
 }
 
 // Layer is what a container has written over its image.
@@ -72,7 +87,9 @@ type SandboxStats struct {
 	Cgroup string
 	// Whole is by that cgroup, in which what ended containers used is still
 	// counted; nil when the pod has none to itself.
-	Whole *Stats
+	Whole *Usage
+	// Processes are those of the pod.
+	Processes uint64
 }
 
 // SandboxStats measures a pod.
@@ -95,14 +112,35 @@ func (c *Controller) SandboxStats(id string) (SandboxStats, error) {
 	}
 	s := SandboxStats{Cgroup: group.Path()}
 	if others > 0 {
-		return s, nil
+		s.Processes, err = c.countProcesses(sb.ID)
+		return s, err
 	}
-	used, err := group.Stats()
+	used, err := group.Usage()
 	if err != nil {
 		return s, fmt.Errorf("sandbox %s: %w", sb.ID, err)
 	}
-	s.Whole = &Stats{Stats: used, CPURate: c.rates.of(sb.ID, used.Time, used.CPUUsageNano)}
+	processes, err := group.Processes()
+	if err != nil {
+		return s, fmt.Errorf("sandbox %s: %w", sb.ID, err)
+	}
+	s.Whole = &Usage{Usage: used, CPURate: c.rates.of(sb.ID, used.Time, used.CPUUsageNano)}
+	s.Processes = uint64(len(processes))
 	return s, nil
+}
+
+// countProcesses counts those of a pod by its containers.
+func (c *Controller) countProcesses(sandboxID string) (n uint64, err error) {
+	for _, e := range c.store.ofSandbox(sandboxID) {
+		if !e.status.Load().State.live() || e.group == nil {
+			continue
+		}
+		processes, err := e.group.Processes()
+		if err != nil {
+			return 0, fmt.Errorf("container %s: %w", e.status.Load().ID, err)
+		}
+		n += uint64(len(processes))
+	}
+	return n, nil
 }
 
 // parentOf names the cgroup that the containers of a sandbox lie in.
