@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/cgroup"
@@ -21,6 +22,14 @@ type containerService struct {
 	sandboxes *sandbox.Controller
 	runtime   *runtime.Controller
 	images    *imageservice.Service
+	listed    *encodings[runtime.Container]
+}
+
+func newContainerService(o Options) containerService {
+	return containerService{
+		sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images,
+		listed: newEncodings(func(c *runtime.Container) proto.Message { return containerItem(c) }),
+	}
 }
 
 // CreateContainer makes a container whose module is loaded and waits. Repeated
@@ -96,16 +105,10 @@ func (s containerService) RemoveContainer(ctx context.Context, r *runtimeapi.Rem
 	return &runtimeapi.RemoveContainerResponse{}, nil
 }
 
-// ListContainers lists the containers that match.
+// ListContainers lists the containers that match, encoded: see [encodings].
 func (s containerService) ListContainers(_ context.Context, r *runtimeapi.ListContainersRequest) (*runtimeapi.ListContainersResponse, error) {
-	all := s.runtime.List()
-	resp := &runtimeapi.ListContainersResponse{Containers: make([]*runtimeapi.Container, 0, len(all))}
-	for _, c := range all {
-		if matchesContainer(c, r.GetFilter()) {
-			resp.Containers = append(resp.Containers, containerItem(c))
-		}
-	}
-	return resp, nil
+	resp := &runtimeapi.ListContainersResponse{}
+	return resp, s.listed.answer(resp, s.runtime.Snapshot(), containerFilter(r.GetFilter()))
 }
 
 // ContainerStatus shows one container.

@@ -51,11 +51,11 @@ func containerUser(c runtime.Container) *runtimeapi.ContainerUser {
 }
 
 // containerItem is a container as ListContainers shows it.
-func containerItem(c runtime.Container) *runtimeapi.Container {
+func containerItem(c *runtime.Container) *runtimeapi.Container {
 	return &runtimeapi.Container{
 		Id:           c.ID,
 		PodSandboxId: c.SandboxID,
-		Metadata:     containerMetadata(c),
+		Metadata:     containerMetadata(*c),
 		Image:        &runtimeapi.ImageSpec{Image: c.Config.ImageRef, UserSpecifiedImage: c.Config.ImageRef},
 		ImageRef:     c.Config.ImageID,
 		ImageId:      c.Config.ImageID,

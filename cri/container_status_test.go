@@ -64,7 +64,7 @@ func TestContainerItemNamesTheImageByItsID(t *testing.T) {
 		State: runtimeapi.ContainerState_CONTAINER_EXITED, CreatedAt: 1000_000000001,
 		Labels: asked.Labels, Annotations: asked.Annotations,
 	}
-	if got := containerItem(madeContainer(t)); !proto.Equal(got, want) {
+	if got := containerItem(new(madeContainer(t))); !proto.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }

@@ -21,6 +21,22 @@ func matchesSandbox(sb sandbox.Sandbox, f *runtimeapi.PodSandboxFilter) bool {
 		matchesLabels(sb.Labels, f.GetLabelSelector())
 }
 
+// sandboxFilter is matchesSandbox of a filter, nil if all match.
+func sandboxFilter(f *runtimeapi.PodSandboxFilter) func(*sandbox.Sandbox) bool {
+	if f.GetId() == "" && f.GetState() == nil && len(f.GetLabelSelector()) == 0 {
+		return nil
+	}
+	return func(sb *sandbox.Sandbox) bool { return matchesSandbox(*sb, f) }
+}
+
+// containerFilter is matchesContainer of a filter, nil if all match.
+func containerFilter(f *runtimeapi.ContainerFilter) func(*runtime.Container) bool {
+	if f.GetId() == "" && f.GetPodSandboxId() == "" && f.GetState() == nil && len(f.GetLabelSelector()) == 0 {
+		return nil
+	}
+	return func(c *runtime.Container) bool { return matchesContainer(*c, f) }
+}
+
 // matchesContainer applies the filter of ListContainers.
 func matchesContainer(c runtime.Container, f *runtimeapi.ContainerFilter) bool {
 	return strings.HasPrefix(c.ID, f.GetId()) &&

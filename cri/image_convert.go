@@ -45,8 +45,11 @@ func imageItem(i imageservice.Image) *runtimeapi.Image {
 // digestedRef is the image's name by digest in the repository the user named,
 // in any of its repositories otherwise, and its id when it has no such name.
 func digestedRef(i imageservice.Image, userRef string) string {
-	if len(i.Digests) == 0 {
+	switch len(i.Digests) {
+	case 0:
 		return i.ID
+	case 1:
+		return i.Digests[0]
 	}
 	named, err := reference.ParseDockerRef(userRef)
 	if err != nil {

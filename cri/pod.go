@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/errdefs"
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/wazelet/wazelet/runtime"
@@ -18,6 +19,19 @@ type podService struct {
 	handlers  handlers
 	sandboxes *sandbox.Controller
 	runtime   *runtime.Controller
+	listed    *encodings[sandbox.Sandbox]
+}
+
+func newPodService(h handlers, o Options) podService {
+	return podService{
+		handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime,
+		listed: newEncodings(func(sb *sandbox.Sandbox) proto.Message {
+			if !inList(sb) {
+				return nil
+			}
+			return sandboxItem(sb)
+		}),
+	}
 }
 
 // RunPodSandbox makes a pod's network and shared files. Repeated with the same
@@ -82,18 +96,15 @@ func (s podService) PodSandboxStatus(_ context.Context, r *runtimeapi.PodSandbox
 	return resp, err
 }
 
-// ListPodSandbox lists the pods that match. Adopted ones are in the list of the runtime
-// whose they are.
+// ListPodSandbox lists the pods that match, encoded: see [encodings].
 func (s podService) ListPodSandbox(_ context.Context, r *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
-	all := s.sandboxes.List()
-	resp := &runtimeapi.ListPodSandboxResponse{Items: make([]*runtimeapi.PodSandbox, 0, len(all))}
-	for _, sb := range all {
-		if sb.State != sandbox.StateCreating && !sb.Adopted && matchesSandbox(sb, r.GetFilter()) {
-			resp.Items = append(resp.Items, sandboxItem(sb))
-		}
-	}
-	return resp, nil
+	resp := &runtimeapi.ListPodSandboxResponse{}
+	return resp, s.listed.answer(resp, s.sandboxes.Snapshot(), sandboxFilter(r.GetFilter()))
 }
+
+// inList says whether a sandbox is in a list. Adopted ones are in the list of the runtime
+// whose they are.
+func inList(sb *sandbox.Sandbox) bool { return sb.State != sandbox.StateCreating && !sb.Adopted }
 
 // UpdatePodSandboxResources is told of a resize that the kubelet makes in the
 // pod's cgroup, which is the kubelet's. It is written down with the sandbox and

@@ -29,7 +29,7 @@ func sandboxStatus(sb sandbox.Sandbox) *runtimeapi.PodSandboxStatus {
 }
 
 // sandboxItem is a sandbox as ListPodSandbox shows it.
-func sandboxItem(sb sandbox.Sandbox) *runtimeapi.PodSandbox {
+func sandboxItem(sb *sandbox.Sandbox) *runtimeapi.PodSandbox {
 	return &runtimeapi.PodSandbox{
 		Id:             sb.ID,
 		Metadata:       sandboxMetadata(sb.Metadata),

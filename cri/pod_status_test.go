@@ -42,7 +42,7 @@ func TestSandboxStatusEchoesTheRequest(t *testing.T) {
 	if !proto.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	item := sandboxItem(madePod(t))
+	item := sandboxItem(new(madePod(t)))
 	if item.Id != got.Id || item.State != got.State || item.CreatedAt != got.CreatedAt || item.RuntimeHandler != "wasm" ||
 		!proto.Equal(item.Metadata, got.Metadata) || !maps.Equal(item.Labels, got.Labels) || !maps.Equal(item.Annotations, got.Annotations) {
 		t.Errorf("list shows %v, status %v", item, got)

@@ -58,15 +58,16 @@ type Server struct {
 	store   *storeService
 }
 
-// New makes the endpoint. It holds no state of its own but what it has measured.
+// New makes the endpoint. It holds no state of its own but what it has measured and
+// encoded.
 func New(o Options) *Server {
 	h := newHandlers(o.Handlers, o.DefaultHandler, o.NoUserNamespaces)
 	meter := newMeter(o)
-	containers := containerService{sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images}
+	containers := newContainerService(o)
 	s := &Server{
 		meter: meter,
 		runtime: &runtimeService{
-			podService:         podService{handlers: h, sandboxes: o.Sandboxes, runtime: o.Runtime},
+			podService:         newPodService(h, o),
 			containerService:   containers,
 			eventService:       eventService{containers: containers},
 			portForwardService: portForwardService{sandboxes: o.Sandboxes, streams: o.Streams},

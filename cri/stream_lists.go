@@ -11,22 +11,26 @@ import (
 
 // StreamPodSandboxes lists the pods that match, in parts.
 func (s podService) StreamPodSandboxes(r *runtimeapi.StreamPodSandboxesRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamPodSandboxesResponse]) error {
-	list, err := s.ListPodSandbox(stream.Context(), &runtimeapi.ListPodSandboxRequest{Filter: r.GetFilter()})
-	if err != nil {
-		return err
+	var list []*runtimeapi.PodSandbox
+	for _, sb := range s.sandboxes.Snapshot() {
+		if inList(sb) && matchesSandbox(*sb, r.GetFilter()) {
+			list = append(list, sandboxItem(sb))
+		}
 	}
-	return parts.Send(list.GetItems(), func(part []*runtimeapi.PodSandbox) error {
+	return parts.Send(list, func(part []*runtimeapi.PodSandbox) error {
 		return stream.Send(&runtimeapi.StreamPodSandboxesResponse{PodSandboxes: part})
 	})
 }
 
 // StreamContainers lists the containers that match, in parts.
 func (s containerService) StreamContainers(r *runtimeapi.StreamContainersRequest, stream grpc.ServerStreamingServer[runtimeapi.StreamContainersResponse]) error {
-	list, err := s.ListContainers(stream.Context(), &runtimeapi.ListContainersRequest{Filter: r.GetFilter()})
-	if err != nil {
-		return err
+	var list []*runtimeapi.Container
+	for _, c := range s.runtime.Snapshot() {
+		if matchesContainer(*c, r.GetFilter()) {
+			list = append(list, containerItem(c))
+		}
 	}
-	return parts.Send(list.GetContainers(), func(part []*runtimeapi.Container) error {
+	return parts.Send(list, func(part []*runtimeapi.Container) error {
 		return stream.Send(&runtimeapi.StreamContainersResponse{Containers: part})
 	})
 }

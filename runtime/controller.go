@@ -114,15 +114,18 @@ func (c *Controller) Get(id string) (Container, error) {
 // List returns every container, oldest first. It never waits for an operation.
 // A container whose Create is not done is not shown: nobody has its id yet.
 func (c *Controller) List() []Container {
-	entries := c.store.all()
-	list := make([]Container, 0, len(entries))
-	for _, e := range entries {
-		if n := e.container(); n.State != StateCreating {
-			list = append(list, n)
-		}
+	shown := c.store.shown()
+	list := make([]Container, len(shown))
+	for i, n := range shown {
+		list[i] = *n
 	}
 	return list
 }
+
+// Snapshot is List without a copy, for those who look at all containers every second:
+// as long as nothing changes it is the same list of the same containers, and one that
+// has changed is another. Neither the list nor what is in it may be changed.
+func (c *Controller) Snapshot() []*Container { return c.store.shown() }
 
 // ListOf returns the containers of one sandbox as [Controller.List] does.
 func (c *Controller) ListOf(sandboxID string) []Container { return c.store.containersOf(sandboxID) }

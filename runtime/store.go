@@ -68,6 +68,17 @@ type store struct {
 	mu    sync.RWMutex
 	byID  map[string]*entry
 	byKey map[string]string // nameKey to id
+
+	// version grows after each change that a list could show; listed is the last
+	// list.
+	version atomic.Uint64
+	listed  atomic.Pointer[snapshot]
+}
+
+// snapshot is what List showed at a version.
+type snapshot struct {
+	version uint64
+	list    []*Container
 }
 
 func openStore(dir string) (*store, error) {
@@ -100,6 +111,7 @@ func (s *store) index(e *entry) {
 	c := e.container()
 	s.byID[c.ID] = e
 	s.byKey[c.Config.key(c.SandboxID)] = c.ID
+	s.version.Add(1)
 }
 
 // remove drops a container's record and name: the last step of its life.
@@ -111,6 +123,7 @@ func (s *store) remove(e *entry) error {
 	s.mu.Lock()
 	delete(s.byID, c.ID)
 	delete(s.byKey, c.Config.key(c.SandboxID))
+	s.version.Add(1)
 	s.mu.Unlock()
 	s.removed(c)
 	return nil
@@ -152,6 +165,7 @@ func (s *store) amend(e *entry, change func(*Container) error) (Container, error
 func (s *store) show(e *entry, next Container) {
 	was := e.container()
 	e.status.Store(&next)
+	s.version.Add(1)
 	s.changed(was, next)
 }
 
@@ -201,6 +215,24 @@ func (s *store) all() []*entry {
 		}
 		return strings.Compare(x.ID, y.ID)
 	})
+	return list
+}
+
+// shown lists the containers that are shown, oldest first. As long as nothing changes
+// it is the same list.
+func (s *store) shown() []*Container {
+	version := s.version.Load() // before: what changes meanwhile makes another
+	if last := s.listed.Load(); last != nil && last.version == version {
+		return last.list
+	}
+	entries := s.all()
+	list := make([]*Container, 0, len(entries))
+	for _, e := range entries {
+		if c := e.status.Load(); c.State != StateCreating {
+			list = append(list, c)
+		}
+	}
+	s.listed.Store(&snapshot{version: version, list: list})
 	return list
 }
 

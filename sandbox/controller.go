@@ -115,7 +115,19 @@ func (c *Controller) Get(id string) (Sandbox, error) {
 }
 
 // List returns all sandboxes, the oldest first.
-func (c *Controller) List() []Sandbox { return c.store.list() }
+func (c *Controller) List() []Sandbox {
+	shown := c.store.list()
+	list := make([]Sandbox, len(shown))
+	for i, sb := range shown {
+		list[i] = *sb
+	}
+	return list
+}
+
+// Snapshot is List without a copy, for those who look at all sandboxes every second:
+// as long as nothing changes it is the same list of the same sandboxes, and one that
+// has changed is another. Neither the list nor what is in it may be changed.
+func (c *Controller) Snapshot() []*Sandbox { return c.store.list() }
 
 // CountIn counts the sandboxes whose caller named the cgroup parent.
 func (c *Controller) CountIn(cgroupParent string) int { return c.store.countIn(cgroupParent) }

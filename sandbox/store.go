@@ -58,6 +58,9 @@ type store struct {
 	entries map[string]*entry
 	names   map[Metadata]*entry
 	parents map[string]int // how many are in each cgroup that a caller named
+
+	// sorted is the list of all, the oldest first, until one changes.
+	sorted atomic.Pointer[[]*Sandbox]
 }
 
 func newStore() *store {
@@ -75,6 +78,7 @@ func (s *store) publish(sb Sandbox) {
 		s.parents[sb.CgroupParent]++
 	}
 	e.current.Store(&sb)
+	s.sorted.Store(nil)
 	if sb.State == StateNotReady {
 		e.notReady(errNotReady(sb))
 	}
@@ -95,6 +99,7 @@ func (s *store) remove(gone Sandbox) {
 		delete(s.parents, parent)
 	}
 	e.current.Store(&gone)
+	s.sorted.Store(nil)
 }
 
 func (s *store) countIn(cgroupParent string) int {
@@ -139,23 +144,24 @@ func (s *store) find(id string) (*entry, Sandbox, error) {
 	return found, *found.current.Load(), nil
 }
 
-// list returns all sandboxes, the oldest first.
-func (s *store) list() []Sandbox {
+// list returns all sandboxes, the oldest first. As long as nothing changes it is the
+// same list.
+func (s *store) list() []*Sandbox {
+	if sorted := s.sorted.Load(); sorted != nil {
+		return *sorted
+	}
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	sorted := make([]*Sandbox, 0, len(s.entries))
 	for _, e := range s.entries {
 		sorted = append(sorted, e.current.Load())
 	}
-	s.mu.RUnlock()
 	slices.SortFunc(sorted, func(a, b *Sandbox) int {
 		if n := a.CreatedAt.Compare(b.CreatedAt); n != 0 {
 			return n
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	all := make([]Sandbox, len(sorted))
-	for i, sb := range sorted {
-		all[i] = *sb
-	}
-	return all
+	s.sorted.Store(&sorted)
+	return sorted
 }

@@ -20,6 +20,8 @@ const fullID = 64
 
 // Local is Wazelet's own side.
 type Local struct {
+	// Runtime's lists of pods and containers may have their items encoded, as fields
+	// that the answer does not know; those of the upstream runtime are appended.
 	Runtime runtimeapi.RuntimeServiceServer
 	Images  runtimeapi.ImageServiceServer
 

@@ -14,12 +14,23 @@ import (
 
 // A list that is streamed is the merged unary one in parts.
 
-func stream[A any, T proto.Message, P any](s grpc.ServerStreamingServer[P], list func(context.Context) (A, error), items func(A) []T, part func([]T) *P) error {
+func stream[A, T proto.Message, P any](s grpc.ServerStreamingServer[P], list func(context.Context) (A, error), items func(A) []T, part func([]T) *P) error {
 	answer, err := list(s.Context())
 	if err != nil {
 		return err
 	}
+	if err := decode(answer); err != nil {
+		return err
+	}
 	return parts.Send(items(answer), func(items []T) error { return s.Send(part(items)) })
+}
+
+// decode makes fields of what a message has encoded, as Wazelet's own lists have their
+// items.
+func decode(m proto.Message) error {
+	encoded := m.ProtoReflect().GetUnknown()
+	m.ProtoReflect().SetUnknown(nil)
+	return proto.UnmarshalOptions{Merge: true}.Unmarshal(encoded, m)
 }
 
 // StreamPodSandboxes lists the pods of both sides in parts.
