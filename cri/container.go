@@ -23,12 +23,14 @@ type containerService struct {
 	runtime   *runtime.Controller
 	images    *imageservice.Service
 	listed    *encodings[runtime.Container]
+	statuses  *statuses
 }
 
 func newContainerService(o Options) containerService {
 	return containerService{
 		sandboxes: o.Sandboxes, runtime: o.Runtime, images: o.Images,
-		listed: newEncodings(func(c *runtime.Container) proto.Message { return containerItem(c) }),
+		listed:   newEncodings(func(c *runtime.Container) proto.Message { return containerItem(c) }),
+		statuses: &statuses{current: o.Runtime.Snapshot},
 	}
 }
 
@@ -111,15 +113,18 @@ func (s containerService) ListContainers(_ context.Context, r *runtimeapi.ListCo
 	return resp, s.listed.answer(resp, s.runtime.Snapshot(), containerFilter(r.GetFilter()))
 }
 
-// ContainerStatus shows one container.
+// ContainerStatus shows one container, encoded: see [statuses].
 func (s containerService) ContainerStatus(ctx context.Context, r *runtimeapi.ContainerStatusRequest) (*runtimeapi.ContainerStatusResponse, error) {
 	c, err := s.shown(r.GetContainerId())
 	if err != nil {
 		return nil, err
 	}
-	resp := &runtimeapi.ContainerStatusResponse{Status: containerStatus(c, s.imageRef(ctx, c))}
+	resp := &runtimeapi.ContainerStatusResponse{}
+	if err := s.statuses.answer(resp, c, s.imageRef(ctx, c)); err != nil {
+		return nil, err
+	}
 	if r.GetVerbose() {
-		resp.Info, err = verboseInfo(c)
+		resp.Info, err = verboseInfo(*c)
 	}
 	return resp, err
 }
@@ -155,23 +160,23 @@ func (s containerService) ReopenContainerLog(ctx context.Context, r *runtimeapi.
 }
 
 // shown finds a container that a client may know of.
-func (s containerService) shown(id string) (runtime.Container, error) {
+func (s containerService) shown(id string) (*runtime.Container, error) {
 	if err := requireID("container_id", id); err != nil {
-		return runtime.Container{}, err
+		return nil, err
 	}
-	c, err := s.runtime.Get(id)
+	c, err := s.runtime.Find(id)
 	if err != nil {
-		return runtime.Container{}, err
+		return nil, err
 	}
 	if c.State == runtime.StateCreating {
-		return runtime.Container{}, fmt.Errorf("container %s: is still being created: %w", c.ID, errdefs.ErrNotFound)
+		return nil, fmt.Errorf("container %s: is still being created: %w", c.ID, errdefs.ErrNotFound)
 	}
 	return c, nil
 }
 
 // imageRef is the reference kubectl shows as a container's imageID: the digest
 // under the repository it was pulled from, as long as the image is here.
-func (s containerService) imageRef(ctx context.Context, c runtime.Container) string {
+func (s containerService) imageRef(ctx context.Context, c *runtime.Container) string {
 	image, err := s.images.Get(ctx, c.Config.ImageID)
 	if err != nil {
 		return c.Config.ImageID

@@ -3,14 +3,15 @@
 package cri
 
 import (
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
-// itemField is the number of the field that has the items, in the answers of all lists
-// of CRI.
+// itemField is the number of the field that has the items, in the answers of CRI's
+// lists, and the status, in those that have one.
 const itemField protowire.Number = 1
 
 // encodings keeps the items of a list in protobuf's encoding, so that an item is
@@ -88,7 +89,9 @@ func (e *encodings[T]) renew(list []*T) (err error) {
 
 // appendItem appends a message as an item of a list.
 func appendItem(to []byte, item proto.Message) ([]byte, error) {
+	size := proto.Size(item)
+	to = slices.Grow(to, size+16)
 	to = protowire.AppendTag(to, itemField, protowire.BytesType)
-	to = protowire.AppendVarint(to, uint64(proto.Size(item)))
+	to = protowire.AppendVarint(to, uint64(size))
 	return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(to, item)
 }

@@ -133,6 +133,36 @@ func TestListsAreAskedForAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+func TestEncodedStatusesAreWhatTheyShow(t *testing.T) {
+	list := someContainers(40)
+	s := &statuses{current: func() []*runtime.Container { return list }}
+	check := func(c *runtime.Container, ref string) {
+		t.Helper()
+		sent, got := &runtimeapi.ContainerStatusResponse{}, &runtimeapi.ContainerStatusResponse{}
+		must(t, s.answer(sent, c, ref))
+		raw, err := proto.Marshal(sent)
+		must(t, err)
+		must(t, proto.Unmarshal(raw, got))
+		if want := containerStatus(*c, ref); !proto.Equal(got.GetStatus(), want) {
+			t.Errorf("got  %v\nwant %v", got, want)
+		}
+	}
+	for _, c := range list {
+		check(c, "registry.example/web@sha256:1")
+	}
+	check(list[3], "registry.example/web@sha256:1")
+	check(list[3], "registry.example/web@sha256:2") // its image has another name now
+	for i := range 1000 {                           // as many changes of one
+		changed := *list[3]
+		changed.ExitCode = int32(i)
+		list[3] = &changed
+		check(list[3], "registry.example/web@sha256:2")
+	}
+	if kept := len(s.kept); kept > 3*len(list) {
+		t.Errorf("%d are kept for %d containers", kept, len(list))
+	}
+}
+
 // BenchmarkListContainers is the answer to a kubelet that asks for 500 containers of
 // which none, or one, has changed.
 func BenchmarkListContainers(b *testing.B) {

@@ -53,7 +53,7 @@ func (s eventService) response(ctx context.Context, e runtime.Event) *runtimeapi
 		resp.PodSandboxStatus = sandboxStatus(e.Sandbox)
 	}
 	for _, c := range e.Containers {
-		resp.ContainersStatuses = append(resp.ContainersStatuses, containerStatus(c, s.containers.imageRef(ctx, c)))
+		resp.ContainersStatuses = append(resp.ContainersStatuses, containerStatus(c, s.containers.imageRef(ctx, &c)))
 	}
 	return resp
 }

@@ -126,8 +126,11 @@ func begin(ctx context.Context, fullMethod string, fields log.Fields) call {
 		method = "other"
 	}
 	c := call{method: method, started: time.Now(), counted: observe.RPC(method)}
-	logger := log.G(ctx).WithFields(log.Fields{"request_id": requestID(), "method": c.method}).WithFields(fields)
-	c.ctx = log.WithLogger(ctx, logger)
+	if fields == nil {
+		fields = log.Fields{}
+	}
+	fields["request_id"], fields["method"] = requestID(), c.method
+	c.ctx = log.WithLogger(ctx, log.G(ctx).WithFields(fields))
 	return c
 }
 
@@ -149,7 +152,11 @@ func (c call) run(ready func() error, handler func() error) (err error) {
 // end writes the call's one line.
 func (c call) end(fields log.Fields, err error) {
 	c.counted(status.Code(err).String())
-	logger := log.G(c.ctx).WithFields(fields).WithField("duration", time.Since(c.started).String())
+	logger := log.G(c.ctx)
+	if !logger.Logger.IsLevelEnabled(level(c.method, status.Code(err))) {
+		return
+	}
+	logger = logger.WithFields(fields).WithField("duration", time.Since(c.started).String())
 	if err != nil {
 		logger = logger.WithField("code", status.Code(err).String()).WithField("error", status.Convert(err).Message())
 	}

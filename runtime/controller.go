@@ -111,6 +111,15 @@ func (c *Controller) Get(id string) (Container, error) {
 	return e.container(), nil
 }
 
+// Find is Get without a copy: what it returns may not be changed.
+func (c *Controller) Find(id string) (*Container, error) {
+	e, err := c.store.get(id)
+	if err != nil {
+		return nil, err
+	}
+	return e.status.Load(), nil
+}
+
 // List returns every container, oldest first. It never waits for an operation.
 // A container whose Create is not done is not shown: nobody has its id yet.
 func (c *Controller) List() []Container {
