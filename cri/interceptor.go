@@ -32,13 +32,14 @@ const MaxMessage = 16 << 20
 var ErrRecovering = errors.New("wazelet is recovering its pods")
 
 // Interceptors are the options of the gRPC server a [Server] is registered
-// with: what surrounds every RPC, and the message bounds. While ready returns an error,
+// with: what surrounds every RPC, the message bounds, and how messages are encoded. While ready returns an error,
 // every RPC answers Unavailable with its text.
 func Interceptors(ready func() error) []grpc.ServerOption {
 	i := interceptor{ready: ready}
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(MaxMessage),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ChainUnaryInterceptor(i.unary),
 		grpc.ChainStreamInterceptor(i.stream),
 	}
