@@ -43,6 +43,26 @@ func TestFindByIDAndUniqueStart(t *testing.T) {
 	}
 }
 
+// TestAListIsTheSameUntilAChange, and the one before shows what it showed.
+func TestAListIsTheSameUntilAChange(t *testing.T) {
+	s := storeOf("a", "b")
+	before := s.list()
+	if again := s.list(); &again[0] != &before[0] {
+		t.Error("another list though nothing has changed")
+	}
+	s.publish(Sandbox{ID: "b", CreatedAt: before[0].CreatedAt, State: StateNotReady, Config: before[0].Config})
+	if list := s.list(); len(list) != 2 || list[0].State != StateNotReady || list[1] != before[1] {
+		t.Errorf("one changed: %v", list)
+	}
+	s.remove(Sandbox{ID: "a", Config: before[1].Config})
+	if list := s.list(); len(list) != 1 || list[0].ID != "b" {
+		t.Errorf("one gone: %v", list)
+	}
+	if len(before) != 2 || before[0].State == StateNotReady {
+		t.Errorf("the first list became %v", before)
+	}
+}
+
 // TestANewerAttemptKeepsItsName when an older sandbox of the name goes.
 func TestANewerAttemptKeepsItsName(t *testing.T) {
 	s := newStore()
