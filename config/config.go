@@ -124,6 +124,9 @@ type Network struct {
 
 	// Directory of CNI configuration. The first file by name is the pod network; a changed file is taken up at once.
 	ConfDir string `toml:"conf_dir"`
+
+	// Pods whose plugins run at the same time, to attach them to the network or to detach them. 0 is twice the number of processors, and at least four.
+	Parallelism int `toml:"parallelism"`
 }
 
 // Image is the table image.

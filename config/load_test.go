@@ -36,7 +36,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Log:     Log{Level: "trace", Format: "json"},
 		Metrics: Metrics{Address: "0.0.0.0:9410"}, Tracing: Tracing{Endpoint: "collector.example:4317", SamplingRatePerMillion: 1000},
 		Cgroup:  Cgroup{Driver: "systemd", Parent: "pods.slice"},
-		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf"},
+		Network: Network{BinDirs: []string{"/cni/bin"}, ConfDir: "/cni/conf", Parallelism: 3},
 		Image: Image{Snapshotter: "native", HostsDir: "", MaxConcurrentDownloads: 9,
 			ProgressTimeout: Duration(90 * time.Second), Pinned: []string{"registry.example/base:1"},
 			Policy: ImagePolicy{Default: "nothing", Rules: map[string]ImageRule{

@@ -153,6 +153,7 @@ func (v *validator) network(n Network) {
 		v.absolute("network.bin_dirs", dir)
 	}
 	v.absolute("network.conf_dir", n.ConfDir)
+	v.between("network.parallelism", n.Parallelism, 0, maxParallel)
 }
 
 func (v *validator) image(i Image) {

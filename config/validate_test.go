@@ -51,6 +51,7 @@ func TestEachValueIsJudged(t *testing.T) {
 		{func(c *Config) { c.Cgroup.Driver = "systemd" }, `cgroup.parent: "/wazelet" is not the name of a slice, such as "wazelet.slice", which the systemd driver needs`},
 		{func(c *Config) { c.Network.BinDirs = nil }, `network.bin_dirs: is empty: no plugin can be found`},
 		{func(c *Config) { c.Network.BinDirs = []string{"/a", "b"} }, `network.bin_dirs: "b" is not an absolute path`},
+		{func(c *Config) { c.Network.Parallelism = -1 }, `network.parallelism: -1 is not between 0 and 1024`},
 		{func(c *Config) { c.Network.ConfDir = "" }, `network.conf_dir: "" is not an absolute path`},
 		{func(c *Config) { c.Image.Snapshotter = "zfs" }, `image.snapshotter: "zfs" is not one of overlay, native`},
 		{func(c *Config) { c.Device.CDIDirs = []string{"/a", "b"} }, `device.cdi_dirs: "b" is not an absolute path`},
@@ -103,7 +104,7 @@ func TestAllFindingsAreGiven(t *testing.T) {
 		}
 	}
 	optional := map[string]bool{"version": true, "image.hosts_dir": true, "image.pinned": true, "device.cdi_dirs": true, "worker.path": true, "worker.toolbox": true,
-		"metrics.address": true, "tracing.endpoint": true, "tracing.sampling_rate_per_million": true}
+		"network.parallelism": true, "metrics.address": true, "tracing.endpoint": true, "tracing.sampling_rate_per_million": true}
 	for _, k := range keys() {
 		if !k.table && !strings.Contains(k.path, anyName) && !judged[k.path] && !optional[k.path] {
 			t.Errorf("%s: the empty value was not found", k.path)

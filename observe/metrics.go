@@ -24,7 +24,7 @@ var (
 	rpcInFlight = gauges("wazelet_rpc_in_flight",
 		"CRI calls under way.", "method")
 	stepDuration = histogram("wazelet_step_duration_seconds",
-		"Time a step of bringing up a pod or an image took, by step and whether it succeeded.", quick, "step", "result")
+		"Time a step of bringing up or ending a pod, or of an image, took, by step and whether it succeeded.", quick, "step", "result")
 	compileDuration = histogram("wazelet_compile_duration_seconds",
 		"Time the compiler took for a module: compiled, refused (it cannot run) or failed.", slow, "result")
 	moduleCache = counters("wazelet_module_cache_requests_total",

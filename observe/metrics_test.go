@@ -106,8 +106,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 			t.Errorf("docs/metrics.md lacks the row\n%s", row)
 		}
 	}
-	for _, step := range []Step{StepNetNS, StepCNI, StepFiles, StepResolve, StepFetch, StepPrepare, StepRoot, StepCgroup,
-		StepSpawn, StepConfine, StepModule, StepLoad, StepGate} {
+	for _, step := range []Step{StepNetNS, StepTurn, StepCNI, StepFiles, StepResolve, StepFetch, StepPrepare, StepRoot, StepCgroup,
+		StepSpawn, StepConfine, StepModule, StepLoad, StepGate, StepDetach} {
 		if !strings.Contains(string(page), "`"+string(step)+"`") {
 			t.Errorf("docs/metrics.md does not say what the step %s is", step)
 		}

@@ -10,13 +10,14 @@ import (
 	"go.opentelemetry.io/otel/codes"
 )
 
-// Step is one of the steps that a pod or an image comes into being by. Each is a
-// span and a value of the label step.
+// Step is one of the steps that a pod or an image comes into being by, and a pod ends
+// by. Each is a span and a value of the label step.
 type Step string
 
 // The steps, in their order.
 const (
 	StepNetNS   Step = "netns"   // RunPodSandbox: the network namespace
+	StepTurn    Step = "turn"    // … until few enough CNI plugins run; StopPodSandbox waits too
 	StepCNI     Step = "cni"     // … the plugins' ADD
 	StepFiles   Step = "files"   // … hosts, hostname, resolv.conf
 	StepResolve Step = "resolve" // PullImage: the reference, at the registry
@@ -29,6 +30,7 @@ const (
 	StepModule  Step = "module"  // … the compiled code, from the cache or the compiler
 	StepLoad    Step = "load"    // … loading it
 	StepGate    Step = "gate"    // StartContainer: the worker's answer
+	StepDetach  Step = "detach"  // StopPodSandbox: the plugins' DEL
 )
 
 // scope names who makes the spans.

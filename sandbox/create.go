@@ -151,16 +151,20 @@ func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack)
 		return err
 	}
 	c.tellBegun(*sb, made)
-	planned := *sb
-	made.Push("network", func(ctx context.Context) error { return c.detach(ctx, planned) })
+	planned, begun := *sb, true
+	made.Push("network", func(ctx context.Context) error {
+		if !begun { // nor is a turn of the plugins' to be waited for again
+			return nil
+		}
+		return c.detach(ctx, planned)
+	})
 	// The address will outlive a lost power supply, and so must what says whose it is.
 	if err := c.records.Sync(); err != nil {
 		return err
 	}
-	attaching, end := observe.Begin(ctx, observe.StepCNI)
-	result, err := c.network.Attach(attaching, sb.ID, sb.NetNS, sb.Attachment)
-	end(err)
+	result, err := c.network.Attach(ctx, sb.ID, sb.NetNS, sb.Attachment)
 	if err != nil {
+		begun = !errors.Is(err, network.ErrNotBegun)
 		return err
 	}
 	sb.IPs, sb.CNI = result.IPs, result.CNI

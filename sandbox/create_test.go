@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/wazelet/wazelet/sandbox/network"
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/sandbox/netns"
@@ -321,6 +323,40 @@ func TestPluginCloseTakesAHalfMadeSandboxBack(t *testing.T) {
 	if _, err := c.Create(t.Context(), podConfig("late")); !errdefs.IsUnavailable(err) {
 		t.Errorf("after Close: %v", err)
 	}
+}
+
+// TestPluginCloseLeavesNothingOfAPodThatWaits for the plugins of another one.
+func TestPluginCloseLeavesNothingOfAPodThatWaits(t *testing.T) {
+	n := newPluginNode(t)
+	g := n.gate("ADD")
+	n.net.Script(t, "count", `cat > /dev/null
+echo $CNI_COMMAND >> "$0.count"
+[ $CNI_COMMAND = DEL ] || echo '{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.7/24"}]}'`)
+	n.net.Configure(t, `{"type":"count"}`, `{"type":"gate"}`)
+	plugin, err := network.New(network.Options{BinDirs: n.net.BinDirs, ConfDir: n.net.ConfDir, CacheDir: n.net.CacheDir, AtOnce: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.options.Network = plugin
+	c := n.start()
+	failed := make(chan error)
+	run := func(name string) {
+		_, err := c.Create(t.Context(), podConfig(name))
+		failed <- err
+	}
+	go run("web")
+	g.reached(t)
+	go run("behind")
+	c.Close()
+	for range 2 {
+		if err := <-failed; !errdefs.IsUnavailable(err) {
+			t.Errorf("%v", err)
+		}
+	}
+	if got := read(t, filepath.Join(n.net.BinDirs[0], "count.count")); got != "ADD\nDEL\n" {
+		t.Errorf("the plugins ran to %q", got)
+	}
+	n.expectFiles()
 }
 
 func TestPluginFailedCreateLeavesNothing(t *testing.T) {

@@ -48,6 +48,7 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 	}
 	pods, err := network.New(network.Options{
 		BinDirs: c.Network.BinDirs, ConfDir: c.Network.ConfDir, CacheDir: filepath.Join(c.Root, "cni"),
+		AtOnce: c.Network.Parallelism,
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/containernetworking/cni/libcni"
+
+	"github.com/wazelet/wazelet/observe"
 )
 
 const (
@@ -25,6 +27,7 @@ type Options struct {
 	BinDirs  []string // plugins, the first that has one wins
 	ConfDir  string   // network configurations; may be empty or absent for now
 	CacheDir string   // durable: what plugins answered, for detaching
+	AtOnce   int      // pods whose plugins run at the same time; 0 is twice the number of processors, at least four
 }
 
 // Plugin attaches pods to the node's network and detaches them.
@@ -32,6 +35,7 @@ type Plugin struct {
 	binDirs []string
 	confDir string
 	cni     *libcni.CNIConfig
+	turns   *turns
 }
 
 // Attachment is a pod's place in a network, to be kept until it is detached.
@@ -48,15 +52,21 @@ func New(o Options) (*Plugin, error) {
 	if len(o.BinDirs) == 0 || o.ConfDir == "" || o.CacheDir == "" {
 		return nil, fmt.Errorf("network: plugin, configuration and cache directories are needed: %w", errdefs.ErrInvalidArgument)
 	}
+	turns, err := newTurns(o.AtOnce)
+	if err != nil {
+		return nil, err
+	}
 	return &Plugin{
 		binDirs: o.BinDirs,
 		confDir: o.ConfDir,
+		turns:   turns,
 		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, &pluginExec{}),
 	}, nil
 }
 
 // Ready says why no pod can be attached now, or nil: a configuration is there,
-// its plugins are there, and from CNI 1.1 on they say that they are ready.
+// its plugins are there, and from CNI 1.1 on they say that they are ready. It takes
+// no turn: a node that is busy is ready.
 func (p *Plugin) Ready() error {
 	list, err := p.configuration()
 	if err != nil {
@@ -89,14 +99,22 @@ func (p *Plugin) Plan(id string, r Request) (*Attachment, error) {
 	return &Attachment{Network: list.Name, Config: config, Args: args, Capabilities: r.capabilities()}, nil
 }
 
-// Attach runs the plugins for pod id with the namespace at netns. After an
-// error the pod must be detached all the same: some plugins may have run.
+// Attach runs the plugins for pod id with the namespace at netns, once few enough of
+// other pods' run. After an error that is not [ErrNotBegun] the pod must be detached all
+// the same: some plugins may have run.
 func (p *Plugin) Attach(ctx context.Context, id, netns string, a *Attachment) (Result, error) {
 	list, err := a.list()
 	if err != nil {
 		return Result{}, err
 	}
+	done, err := p.turns.take(ctx, attaching)
+	if err != nil {
+		return Result{}, fmt.Errorf("network %s: %w", a.Network, err)
+	}
+	defer done()
+	ctx, end := observe.Begin(ctx, observe.StepCNI)
 	raw, err := p.cni.AddNetworkList(ctx, list, a.runtimeConf(id, netns))
+	end(err)
 	if err != nil {
 		return Result{}, fmt.Errorf("network %s: %w", a.Network, err)
 	}
@@ -114,7 +132,15 @@ func (p *Plugin) Detach(ctx context.Context, id, netns string, a *Attachment) er
 	if err != nil {
 		return err
 	}
-	if err := p.cni.DelNetworkList(ctx, list, a.runtimeConf(id, netns)); err != nil {
+	done, err := p.turns.take(ctx, detaching)
+	if err != nil {
+		return fmt.Errorf("network %s: %w", a.Network, err)
+	}
+	defer done()
+	err = observe.Do(ctx, observe.StepDetach, func(ctx context.Context) error {
+		return p.cni.DelNetworkList(ctx, list, a.runtimeConf(id, netns))
+	})
+	if err != nil {
 		return fmt.Errorf("network %s: %w", a.Network, err)
 	}
 	return nil

@@ -43,7 +43,7 @@ func reopen(t *testing.T, n *nodetest.Network) *Plugin {
 	return p
 }
 
-func namespace(t *testing.T) string {
+func namespace(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "netns")
 	if err := netns.Create(path); err != nil {
