@@ -81,9 +81,9 @@ func TestALimitTooSmallToLoadIn(t *testing.T) {
 	d.must(err)
 	img := d.pull("web:1", web)
 	_, err = d.containers.Create(t.Context(), d.pod("small").ID, runtime.Config{
-		Name: "main", ImageID: img.ID, Resources: cgroup.Resources{MemoryLimit: 4 << 20},
+		Name: "main", ImageID: img.ID, Resources: cgroup.Resources{MemoryLimit: 5 << 19},
 	})
-	want := "container main: loading its module takes more memory than its limit of 4194304 bytes: failed precondition"
+	want := "container main: loading its module takes more memory than its limit of 2621440 bytes: failed precondition"
 	if !errdefs.IsFailedPrecondition(err) || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

@@ -125,7 +125,7 @@ func checkImports(ctx context.Context, rt wazero.Runtime, module wazero.Compiled
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	if err := link(ctx, rt, module, system, &httpcall.Outbound{}); err != nil {
+	if err := link(ctx, rt, module.ImportedFunctions(), system, &httpcall.Outbound{}); err != nil {
 		return err
 	}
 	for _, f := range module.ImportedFunctions() {

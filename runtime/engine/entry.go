@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -27,8 +26,7 @@ type entry struct {
 
 // entryOf finds what is to run, and refuses functions that nobody could call. A
 // function named by the user may return a number, which is the exit code.
-func entryOf(module wazero.CompiledModule, export string) (entry, error) {
-	functions := module.ExportedFunctions()
+func entryOf(functions map[string]function, export string) (entry, error) {
 	e := entry{function: export}
 	if export == "" || export == startFunction {
 		e.function = startFunction
@@ -50,7 +48,7 @@ func entryOf(module wazero.CompiledModule, export string) (entry, error) {
 	return e, nil
 }
 
-func signatureOr(f api.FunctionDefinition, ok bool) string {
+func signatureOr(f function, ok bool) string {
 	if !ok {
 		return "no function"
 	}

@@ -21,6 +21,7 @@ import (
 type Module struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
+	imported []function
 	entry    entry
 	image    *image // what its memory begins with, nil for its own data
 }
@@ -67,7 +68,12 @@ func Load(ctx context.Context, dir string, maxPages uint32, export string) (*Mod
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
-	entry, err := entryOf(compiled, export)
+	face, err := faceOf(wasm, export, startFunction, initializeFunction)
+	if err != nil {
+		rt.Close(ctx)
+		return nil, corrupt(err)
+	}
+	entry, err := entryOf(face.exported, export)
 	if err != nil {
 		rt.Close(ctx)
 		return nil, err
@@ -76,12 +82,13 @@ func Load(ctx context.Context, dir string, maxPages uint32, export string) (*Mod
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
+	dropBodies(compiled)
 	begin, err := openImage(dir)
 	if err != nil {
 		rt.Close(ctx)
 		return nil, corrupt(err)
 	}
-	return &Module{runtime: rt, compiled: compiled, entry: entry, image: begin}, nil
+	return &Module{runtime: rt, compiled: compiled, imported: face.imported, entry: entry, image: begin}, nil
 }
 
 func corrupt(err error) error {
@@ -106,8 +113,14 @@ func mapModule(name string) ([]byte, error) {
 	return unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
 }
 
+// typed has a function's type: one of ours, or wazero's.
+type typed interface {
+	ParamTypes() []api.ValueType
+	ResultTypes() []api.ValueType
+}
+
 // signature writes a function's type as "(i32, i64) -> i32".
-func signature(f api.FunctionDefinition) string {
+func signature(f typed) string {
 	names := func(types []api.ValueType) string {
 		s := make([]string, len(types))
 		for i, t := range types {

@@ -58,7 +58,7 @@ func (g *Guest) Run(ctx context.Context) (code uint32, err error) {
 	defer g.arrive()
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(g.allocate))
 	ctx = guest.WithCaller(ctx, &guest.Caller{Sys: g.system, Arrive: g.arrive, Depart: g.depart})
-	return g.program.module.run(ctx)
+	return g.program.module.run(ctx, false)
 }
 
 // Interrupt ends the guest with this exit code in the host call it is in, or at

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wazelet/wazelet/runtime/engine/lower"
 	"github.com/wazelet/wazelet/runtime/wasi"
+	"github.com/wazelet/wazelet/runtime/wasi/guest"
 	"github.com/wazelet/wazelet/runtime/wasi/httpcall"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
 	"github.com/wazelet/wazelet/runtime/wasi/wasmedge"
@@ -40,13 +41,12 @@ func (m *Module) Prepare(ctx context.Context, options wasi.Options, outbound *ht
 }
 
 func (m *Module) link(ctx context.Context, system *wasi.System, outbound *httpcall.Outbound) error {
-	return link(ctx, m.runtime, m.compiled, system, outbound)
+	return link(ctx, m.runtime, m.imported, system, outbound)
 }
 
-// link registers the host modules that a module may import, for the guest of system
-// or, without it, for whoever calls.
-func link(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule, system *wasi.System, outbound *httpcall.Outbound) error {
-	imported := module.ImportedFunctions()
+// link registers the host modules that a module imports functions of, for the guest of
+// system or, without it, for whoever calls.
+func link[F guest.Imported](ctx context.Context, rt wazero.Runtime, imported []F, system *wasi.System, outbound *httpcall.Outbound) error {
 	if err := preview1.InstantiateFor(ctx, rt, imported, system, wasmedge.Extension(imported)...); err != nil {
 		return err
 	}
@@ -62,12 +62,12 @@ func link(ctx context.Context, rt wazero.Runtime, module wazero.CompiledModule, 
 // it could not be started.
 func (i *Instance) Run(ctx context.Context) (code uint32, err error) {
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(i.module.allocate))
-	return i.module.run(ctx)
+	return i.module.run(ctx, true)
 }
 
 // run runs one instance of the module, with the memory and the host that ctx
-// says, and closes it.
-func (m *Module) run(ctx context.Context) (code uint32, err error) {
+// says, and closes it. last says that no other will be made of it.
+func (m *Module) run(ctx context.Context, last bool) (code uint32, err error) {
 	defer func() {
 		// wazero has no error for a memory that cannot be had.
 		if r := recover(); r != nil {
@@ -80,6 +80,9 @@ func (m *Module) run(ctx context.Context) (code uint32, err error) {
 		return exitOf(err)
 	}
 	defer instance.Close(ctx)
+	if last {
+		dropElements(m.compiled)
+	}
 	if err := uncaught(instance); err != nil {
 		return 0, err
 	}

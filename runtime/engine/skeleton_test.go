@@ -100,7 +100,7 @@ func TestDataOutOfBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.runtime.Close(t.Context())
-	if code, err := m.run(t.Context()); err == nil {
+	if code, err := m.run(t.Context(), false); err == nil {
 		t.Errorf("it ran, and ended with %d", code)
 	}
 }

@@ -19,6 +19,7 @@ const (
 	Br          = 0x0c
 	BrIf        = 0x0d
 	Call        = 0x10
+	CallTable   = 0x11
 	Drop        = 0x1a
 	LocalGet    = 0x20
 	LocalTee    = 0x22
@@ -29,6 +30,7 @@ const (
 	I32Eq       = 0x46
 	I32Store    = 0x36
 	void        = 0x40
+	FuncRef     = 0x70
 )
 
 // Func is a function: an import when Module is set.
@@ -45,6 +47,7 @@ type Module struct {
 	Memory  []byte // the memory section's limits; nil for one page
 	Data    []byte // at address 0
 	Tags    []int  // exceptions: indexes of functions whose parameters they carry
+	Table   []int  // a table of these functions, by their indexes
 	Extra   []byte // sections appended as they are
 	NoNames bool
 }
@@ -78,6 +81,9 @@ func (m Module) Bytes() []byte {
 	exports = append(exports, slices.Concat(name("memory"), []byte{0x02, 0x00}))
 	out = append(out, Section(2, Vector(entries...))...)
 	out = append(out, Section(3, Vector(indexes...))...)
+	if m.Table != nil {
+		out = append(out, Section(4, slices.Concat([]byte{1, FuncRef, 0x00}, uleb(uint64(len(m.Table)))))...)
+	}
 	out = append(out, Section(5, slices.Concat([]byte{1}, limits))...)
 	if m.Tags != nil {
 		var tags [][]byte
@@ -87,6 +93,13 @@ func (m Module) Bytes() []byte {
 		out = append(out, Section(13, Vector(tags...))...)
 	}
 	out = append(out, Section(7, Vector(exports...))...)
+	if m.Table != nil {
+		var functions [][]byte
+		for _, index := range m.Table {
+			functions = append(functions, uleb(uint64(index)))
+		}
+		out = append(out, Section(9, slices.Concat([]byte{1, 0x00, I32Const, 0x00, End}, Vector(functions...)))...)
+	}
 	out = append(out, Section(10, Vector(code...))...)
 	if m.Data != nil {
 		out = append(out, Section(11, slices.Concat([]byte{1, 0x00, I32Const, 0x00, End}, vec(m.Data)))...)

@@ -31,6 +31,13 @@ type Func struct {
 	Counter string
 }
 
+// Imported is a function that a module imports.
+type Imported interface {
+	// Import is what it is imported by.
+	Import() (module, name string, imported bool)
+	ParamTypes() []api.ValueType
+}
+
 // Types spells parameter types: 'i' for i32, 'I' for i64.
 func Types(spelled string) []api.ValueType {
 	types := make([]api.ValueType, len(spelled))

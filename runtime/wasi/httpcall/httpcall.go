@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/guest"
@@ -23,8 +22,8 @@ func Functions() []string {
 }
 
 // Imported says whether a module imports any of it. imported are the module's imported functions.
-func Imported(imported []api.FunctionDefinition) bool {
-	return slices.ContainsFunc(imported, func(def api.FunctionDefinition) bool {
+func Imported[F guest.Imported](imported []F) bool {
+	return slices.ContainsFunc(imported, func(def F) bool {
 		module, _, _ := def.Import()
 		return module == ModuleName
 	})

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/guest"
@@ -29,7 +28,7 @@ func Instantiate(ctx context.Context, r wazero.Runtime, s *wasi.System, extensio
 
 // InstantiateFor is Instantiate for a guest that imports these functions, and registers no others:
 // each that is costs a start a stub of machine code.
-func InstantiateFor(ctx context.Context, r wazero.Runtime, imported []api.FunctionDefinition, s *wasi.System, extensions ...guest.Func) error {
+func InstantiateFor[F guest.Imported](ctx context.Context, r wazero.Runtime, imported []F, s *wasi.System, extensions ...guest.Func) error {
 	wanted := map[[2]string]bool{}
 	for _, f := range imported {
 		module, name, _ := f.Import()

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tetratelabs/wazero/api"
-
 	"github.com/wazelet/wazelet/runtime/wasi"
 	"github.com/wazelet/wazelet/runtime/wasi/guest"
 	"github.com/wazelet/wazelet/runtime/wasi/preview1"
@@ -38,9 +36,8 @@ var forms = map[string][]form{
 }
 
 // Extension are the functions a module imports of this extension, in the version it imports them:
-// to be given to preview1.Instantiate. imported are the module's imported functions
-// (wazero.CompiledModule's ImportedFunctions). It is empty for a module that does without.
-func Extension(imported []api.FunctionDefinition) []guest.Func {
+// to be given to preview1.Instantiate. imported are the module's imported functions. It is empty for a module that does without.
+func Extension[F guest.Imported](imported []F) []guest.Func {
 	var funcs []guest.Func
 	for _, def := range imported {
 		module, name, _ := def.Import()
