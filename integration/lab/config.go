@@ -118,7 +118,7 @@ func (c *Cluster) wazeletConfig() string {
 		fmt.Sprintf("parent = %q", "/"+c.name+"/wazelet"),
 		"[network]",
 		fmt.Sprintf("bin_dirs = [%q]", c.part("cni")),
-		fmt.Sprintf("conf_dir = %q", c.path("cni/conf.d")),
+		fmt.Sprintf("conf_dir = %q", c.Networks()),
 		"[image]",
 		fmt.Sprintf("hosts_dir = %q", c.path("hosts.d")),
 		`progress_timeout = "20s"`,
@@ -162,6 +162,10 @@ handlers.runc-other = {kind = "delegate", endpoint = %[1]q}
 handlers.hybrid = {kind = "hybrid", endpoint = %[1]q}
 `, c.ContainerdSocket(), c.options.DefaultHandler)
 }
+
+// Networks is the folder of the CNI configurations that runtimes read; the first file by
+// name is the network of pods.
+func (c *Cluster) Networks() string { return c.path("cni/conf.d") }
 
 func (c *Cluster) cniConfig() object {
 	return object{

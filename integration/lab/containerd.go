@@ -223,7 +223,7 @@ func (c *Cluster) containerdConfig() string {
 		fmt.Sprintf("cdi_spec_dirs = [%q]", c.CDI()),
 		"[plugins.'io.containerd.cri.v1.runtime'.cni]",
 		fmt.Sprintf("bin_dirs = [%q]", c.part("cni")),
-		fmt.Sprintf("conf_dir = %q", c.path("cni/conf.d")),
+		fmt.Sprintf("conf_dir = %q", c.Networks()),
 		"[plugins.'io.containerd.cri.v1.runtime'.containerd]",
 		`default_runtime_name = "runc"`,
 	}

@@ -47,6 +47,7 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 		if err := bringUp(ctx, cluster, o, made); err != nil {
 			return err
 		}
+		o.plan.Networks = cluster.Networks()
 		f, err = runDriver(ctx, cluster, &o.plan)
 		return err
 	})

@@ -10,6 +10,8 @@ import "time"
 // Plan says what is measured, on which sides.
 type Plan struct {
 	Sides []Side
+	// Networks is the folder of the sides' CNI configurations.
+	Networks string
 	// Only are the prefixes of the measurements to do; none means all.
 	Only []string
 	// Starts is how many pods are started one after the other, on each side, for
