@@ -77,7 +77,8 @@ func (d *driver) measurements() []measurement {
 	return []measurement{
 		{"start/small/host", "small", d.starts(small, p.Starts)},
 		{"start/small/bridge", "small", d.starts(bridge, p.Starts)},
-		{"start/small/flannel", "small", d.onFlannel(d.starts(bridge, p.Starts))},
+		{"start/small/ipv4", "small", d.on(ipv4, d.starts(bridge, p.Starts))},
+		{"start/small/flannel", "small", d.on(flannel, d.starts(bridge, p.Starts))},
 		{"start/go/host", "go", d.starts(golang, p.Starts)},
 		{"start/large/host", "large", d.starts(large, p.SlowStarts)},
 		{"start/job/host", "job", d.starts(job, p.Starts)},

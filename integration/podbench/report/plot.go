@@ -28,7 +28,7 @@ type Line struct{ Label, Name, Phase string }
 var plots = []Plot{
 	{"starts.svg", "From the first call to the first answer", "ms", []Line{
 		{"small, host network", "start/small/host", ""},
-		{"small, CNI bridge", "start/small/bridge", ""},
+		{"small, CNI bridge", "start/small/ipv4", ""},
 		{"small, 4 clients", "clients/small/host", ""},
 		{"Go, host network", "start/go/host", ""},
 		{"31 MB, host network", "start/large/host", ""},

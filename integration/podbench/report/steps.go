@@ -27,7 +27,7 @@ var steps = []struct{ name, what string }{
 
 // accounted are the measurements whose steps are shown.
 var accounted = []struct{ label, name string }{
-	{"small", "start/small/host"}, {"small, bridge", "start/small/bridge"}, {"small, flannel", "start/small/flannel"},
+	{"small", "start/small/host"}, {"small, bridge", "start/small/ipv4"}, {"small, with IPv6", "start/small/bridge"}, {"small, flannel", "start/small/flannel"},
 	{"Go", "start/go/host"}, {"31 MB", "start/large/host"},
 }
 
