@@ -33,6 +33,7 @@ var kernels = []kernel{
 	{name: "go/matrix"},
 	{name: "go/regex"},
 	{name: "go/compression"},
+	{name: "go/http"},
 }
 
 // work is the kernel's name without the language and the flags.

@@ -20,6 +20,7 @@ var kernels = map[string]func() func() uint32{
 	"matrix":      matrix,
 	"regex":       search,
 	"compression": compression,
+	"http":        requests,
 }
 
 func main() {
