@@ -53,7 +53,7 @@ type spare struct {
 
 // beginSpare starts a worker for a sandbox that is being made. It returns how it is
 // taken back.
-func (c *Controller) beginSpare(sb sandbox.Sandbox) func(context.Context) error {
+func (c *Controller) beginSpare(ctx context.Context, sb sandbox.Sandbox) func(context.Context) error {
 	if c.cgroups.Driver() != cgroup.Cgroupfs || sb.Adopted || userNS(sb) != nil || c.closing.Err() != nil {
 		return nil
 	}
@@ -70,7 +70,10 @@ func (c *Controller) beginSpare(sb sandbox.Sandbox) func(context.Context) error 
 	})
 	c.watchers.Go(func() {
 		defer close(s.made)
-		s.err = s.make(c.closing, c, sb)
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it is the caller's for its trace alone
+		defer cancel()
+		defer context.AfterFunc(c.closing, cancel)()
+		s.err = s.make(ctx, c, sb)
 	})
 	return undo
 }

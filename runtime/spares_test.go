@@ -22,13 +22,14 @@ import (
 )
 
 // waiting is the worker that was started with a sandbox: the only process in a cgroup
-// below the sandbox's. It comes beside the sandbox, so it is polled for.
+// below the sandbox's, but for this one, a thread of which starts it there. It comes beside
+// the sandbox, so it is polled for.
 func (d *daemon) waiting(sb sandbox.Sandbox) (id string, pid int) {
 	d.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		for _, file := range d.procs(sb.ID) {
 			raw, err := os.ReadFile(file)
-			if pid, parsed := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && parsed == nil {
+			if pid, parsed := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && parsed == nil && pid != os.Getpid() {
 				return filepath.Base(filepath.Dir(file)), pid
 			}
 		}

@@ -46,7 +46,7 @@ type Controller struct {
 
 	store   *store
 	changed func(Sandbox)
-	begun   func(Sandbox) (undo func(context.Context) error)
+	begun   func(context.Context, Sandbox) (undo func(context.Context) error)
 	flights singleflight.Group
 
 	mu      sync.Mutex // orders Close and the start of operations
@@ -78,7 +78,7 @@ func New(o Options) (*Controller, error) {
 		state: o.State, etc: "/etc", bootID: strings.TrimSpace(string(boot)),
 		network: o.Network, cgroups: o.Cgroups, records: records, store: newStore(),
 		changed: func(Sandbox) {},
-		begun:   func(Sandbox) func(context.Context) error { return nil },
+		begun:   func(context.Context, Sandbox) func(context.Context) error { return nil },
 	}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
@@ -93,7 +93,9 @@ func (c *Controller) OnChange(f func(Sandbox)) { c.changed = f }
 // namespace are there: what can be done beside the rest. f must not wait for anything. If the
 // sandbox fails, what f returns takes it back, unless that is nil. It is set once, before
 // [Controller.Recover].
-func (c *Controller) OnBegin(f func(Sandbox) (undo func(context.Context) error)) { c.begun = f }
+func (c *Controller) OnBegin(f func(context.Context, Sandbox) (undo func(context.Context) error)) {
+	c.begun = f
+}
 
 // Close ends the operations under way, a Create by rolling it back, and waits
 // for them. Sandboxes live on. Later operations are errdefs.ErrUnavailable.

@@ -123,7 +123,7 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 			return sb, err
 		}
 	} else {
-		c.tellBegun(sb, made)
+		c.tellBegun(ctx, sb, made)
 	}
 	if err := observe.Do(ctx, observe.StepFiles, func(context.Context) error { return c.writeFiles(sb) }); err != nil {
 		return sb, err
@@ -138,8 +138,8 @@ func (c *Controller) build(ctx context.Context, sb Sandbox, made *undo.Stack) (S
 }
 
 // tellBegun tells whoever wants to do something beside the rest.
-func (c *Controller) tellBegun(sb Sandbox, made *undo.Stack) {
-	if undo := c.begun(sb); undo != nil {
+func (c *Controller) tellBegun(ctx context.Context, sb Sandbox, made *undo.Stack) {
+	if undo := c.begun(ctx, sb); undo != nil {
 		made.Push("what was begun with it", undo)
 	}
 }
@@ -150,7 +150,7 @@ func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack)
 	if err := observe.Do(ctx, observe.StepNetNS, func(context.Context) error { return netns.Create(sb.NetNS) }); err != nil {
 		return err
 	}
-	c.tellBegun(*sb, made)
+	c.tellBegun(ctx, *sb, made)
 	planned, begun := *sb, true
 	made.Push("network", func(ctx context.Context) error {
 		if !begun { // nor is a turn of the plugins' to be waited for again

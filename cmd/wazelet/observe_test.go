@@ -210,9 +210,9 @@ func TestTracesJoinTheCallers(t *testing.T) {
 	}
 	for call, want := range map[string]string{
 		"the kubelet":     "[CreateContainer PullImage RemovePodSandbox RunPodSandbox StartContainer]",
-		"RunPodSandbox":   "[files]",
+		"RunPodSandbox":   "[cgroup files spawn]",
 		"PullImage":       "[fetch prepare resolve]",
-		"CreateContainer": "[cgroup confine load module root spawn]",
+		"CreateContainer": "[cgroup confine load module root]",
 		"StartContainer":  "[gate]",
 	} {
 		slices.Sort(below[call])
