@@ -84,6 +84,11 @@ func TestRollbackOfFailedContainer(t *testing.T) {
 	id := n.sandbox(config)
 	n.pull("registry.example/files/pause:1.0")
 	n.pull("registry.example/files/import:1.0")
+	// The pod's first container takes the worker that waits for it.
+	first := n.create(n.containerRequest(id, config, "first", "registry.example/files/pause:1.0"))
+	if _, err := n.runtime().RemoveContainer(n.ctx, &runtimeapi.RemoveContainerRequest{ContainerId: first}); err != nil {
+		t.Fatal(err)
+	}
 	before := n.remains()
 
 	for name, c := range map[string]struct {
