@@ -3,9 +3,11 @@
 package confine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -95,10 +97,12 @@ const (
 	offsetArgs = 16
 )
 
-// assemble writes the program. Calls are compared in the order of the rules:
-// the kernel caches plain answers by number, so only checked calls pay.
+// assemble writes the program. Of several rules for one call the first counts.
 func assemble(rules []rule, fallback uint32) []bpf.Instruction {
-	program := []bpf.Instruction{
+	sorted := slices.Clone(rules)
+	slices.SortStableFunc(sorted, func(a, b rule) int { return cmp.Compare(a.nr, b.nr) })
+	sorted = slices.CompactFunc(sorted, func(a, b rule) bool { return a.nr == b.nr })
+	return append([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
 		bpf.RetConstant{Val: kill}, // another machine's numbers mean other calls
@@ -106,7 +110,26 @@ func assemble(rules []rule, fallback uint32) []bpf.Instruction {
 		// The x32 numbers of amd64, which bypass a filter of plain ones.
 		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 0x40000000, SkipTrue: 1},
 		bpf.RetConstant{Val: kill},
+	}, search(sorted, fallback)...)
+}
+
+// fewRules are compared one after the other.
+const fewRules = 4
+
+// search writes the search for a call among rules that are in the order of their numbers.
+// It always returns. A kernel runs a filter for every number there is when it is put in
+// force, to keep the plain answers; halving is what makes that quick.
+func search(rules []rule, fallback uint32) []bpf.Instruction {
+	if len(rules) > fewRules {
+		middle := len(rules) / 2
+		below, above := search(rules[:middle], fallback), search(rules[middle:], fallback)
+		program := []bpf.Instruction{
+			bpf.JumpIf{Cond: bpf.JumpLessThan, Val: rules[middle].nr, SkipTrue: 1},
+			bpf.Jump{Skip: uint32(len(below))},
+		}
+		return append(append(program, below...), above...)
 	}
+	var program []bpf.Instruction
 	for _, r := range rules {
 		body := r.assemble()
 		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: r.nr, SkipFalse: uint8(len(body))})

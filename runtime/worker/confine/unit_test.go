@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -142,5 +143,38 @@ func TestFilterAnswersEachCallOnce(t *testing.T) {
 	}
 	if _, err := bpf.Assemble(assemble(rules(1), kill)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFilterFindsEachCall among all numbers, those that no rule is for included.
+func TestFilterFindsEachCall(t *testing.T) {
+	const fallback = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
+	vm, err := bpf.NewVM(assemble(rules(1), fallback))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[uint32]uint32{}
+	checked := map[uint32]bool{}
+	for _, r := range rules(1) {
+		want[r.nr], checked[r.nr] = r.otherwise, len(r.checks) > 0
+	}
+	for nr := range uint32(1024) {
+		if checked[nr] {
+			continue // the arguments decide
+		}
+		call := make([]byte, 64) // struct seccomp_data; the machine of package bpf is big-endian
+		binary.BigEndian.PutUint32(call[offsetNr:], nr)
+		binary.BigEndian.PutUint32(call[offsetArch:], auditArch)
+		answer, err := vm.Run(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected, ruled := want[nr]
+		if !ruled {
+			expected = fallback
+		}
+		if uint32(answer) != expected {
+			t.Errorf("call %d is answered with %#x, want %#x", nr, uint32(answer), expected)
+		}
 	}
 }

@@ -43,7 +43,9 @@ func NewSpare(ctx context.Context, o SpareOptions) (*Spare, error) {
 	}
 	defer null.Close()
 	files := []*os.File{null, null, null, nil, null, null, null, null, null}
-	p, conn, stop, err := start(ctx, containerChild(o.WorkerPath, "spare", o.NetNS, o.Cgroup, files))
+	c := containerChild(o.WorkerPath, "spare", o.NetNS, o.Cgroup, files)
+	c.groups = []uint32{0} // what most containers have; another one's are changed in each thread
+	p, conn, stop, err := start(ctx, c)
 	if err != nil {
 		return nil, err
 	}
