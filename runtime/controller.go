@@ -178,14 +178,6 @@ func (c *Controller) each(sandboxID string, operation func(*entry) error) error 
 	return errors.Join(errs...)
 }
 
-// cgroupParent is where a sandbox's containers have their cgroups.
-func (c *Controller) cgroupParent(sb sandbox.Sandbox) string {
-	if sb.CgroupParent != "" {
-		return sb.CgroupParent
-	}
-	return c.cgroups.PodParent(sb.ID)
-}
-
 // dir is a container's state directory.
 func (c *Controller) dir(id string) string { return filepath.Join(c.state, "containers", id) }
 

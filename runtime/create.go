@@ -107,7 +107,7 @@ func (c *Controller) newContainer(ctx context.Context, p parts, id string, confi
 	}
 	n := Container{
 		ID: id, SandboxID: sb.ID, Config: config, State: StateCreating, BootID: c.bootID,
-		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: c.cgroupParent(sb),
+		CreatedAt: time.Now(), LogFile: config.logFile(sb.LogDirectory), CgroupParent: c.parentOf(sb),
 		ImageEnv: img.Env, DeviceEnv: p.devices.Env, ImageDir: img.WorkingDir,
 	}
 	if n.UID, n.GID, n.Groups, err = c.resolveUser(ctx, img, config.User); err != nil {
@@ -143,12 +143,17 @@ func (c *Controller) make(ctx context.Context, e *entry, p parts, made *undo.Sta
 	if err != nil {
 		return err
 	}
+	made.Push("state directory", func(context.Context) error { return os.RemoveAll(c.dir(n.ID)) })
+	if p.spare == nil { // which has it
+		if err := c.makeDir(n.ID, n.CgroupParent); err != nil {
+			return fmt.Errorf("container %s: %w", n.Config.Name, err)
+		}
+	}
 	files, err := c.openFiles(n)
 	if err != nil {
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
 	}
 	defer files.close()
-	made.Push("state directory", func(context.Context) error { return os.RemoveAll(c.dir(n.ID)) })
 
 	if err := errors.Join(c.label(n, p), c.keepProfile(n)); err != nil {
 		return fmt.Errorf("container %s: %w", n.Config.Name, err)
@@ -240,21 +245,23 @@ func (f files) close() {
 	}
 }
 
-// openFiles makes the container's state directory and opens what is in it,
-// and the log. It fails whole.
+// makeDir makes a container's state directory, by which a later daemon finds what is
+// below the cgroup parent.
+func (c *Controller) makeDir(id, cgroupParent string) error {
+	if err := os.MkdirAll(c.dir(id), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(c.dir(id), parentFile), []byte(cgroupParent), 0o600)
+}
+
+// openFiles opens what is in the container's state directory, and the log. After an
+// error none is open.
 func (c *Controller) openFiles(n Container) (f files, err error) {
 	defer func() {
 		if err != nil {
 			f.close()
-			err = errors.Join(err, os.RemoveAll(c.dir(n.ID)))
 		}
 	}()
-	if err = os.MkdirAll(c.dir(n.ID), 0o700); err != nil {
-		return f, err
-	}
-	if err = os.WriteFile(filepath.Join(c.dir(n.ID), parentFile), []byte(n.CgroupParent), 0o600); err != nil {
-		return f, err
-	}
 	if f.exit, err = os.OpenFile(c.exitFile(n.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
 		return f, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -44,7 +43,6 @@ type spare struct {
 	expire *time.Timer
 	made   chan struct{} // closed when the rest is there, or err
 
-	parent string
 	dir    string
 	group  *cgroup.Group
 	worker *launch.Spare
@@ -58,7 +56,7 @@ func (c *Controller) beginSpare(ctx context.Context, sb sandbox.Sandbox) func(co
 		return nil
 	}
 	id := record.NewID()
-	s := &spare{id: id, made: make(chan struct{}), parent: c.cgroupParent(sb), dir: c.dir(id)}
+	s := &spare{id: id, made: make(chan struct{}), dir: c.dir(id)}
 	c.spares.mu.Lock()
 	c.spares.bySandbox[sb.ID] = s
 	c.spares.mu.Unlock()
@@ -84,14 +82,12 @@ func (s *spare) make(ctx context.Context, c *Controller, sb sandbox.Sandbox) (er
 			err = errors.Join(err, s.clear(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(s.dir, parentFile), []byte(s.parent), 0o600); err != nil {
+	parent := c.parentOf(sb)
+	if err := c.makeDir(s.id, parent); err != nil {
 		return err
 	}
 	err = observe.Do(ctx, observe.StepCgroup, func(context.Context) (err error) {
-		s.group, err = c.cgroups.Create(s.parent, s.id, cgroup.Resources{})
+		s.group, err = c.cgroups.Create(parent, s.id, cgroup.Resources{})
 		return err
 	})
 	if err != nil {
@@ -105,23 +101,22 @@ func (s *spare) make(ctx context.Context, c *Controller, sb sandbox.Sandbox) (er
 
 // clear takes back what there is of a spare that nobody took.
 func (s *spare) clear(ctx context.Context) error {
-	var errs []error
-	if s.worker != nil {
-		errs = append(errs, s.worker.Drop(ctx))
-	}
-	if s.group != nil {
-		errs = append(errs, s.group.Remove(ctx))
-	}
-	if err := errors.Join(append(errs, os.RemoveAll(s.dir))...); err != nil {
+	if err := errors.Join(s.leave(ctx), os.RemoveAll(s.dir)); err != nil {
 		return fmt.Errorf("worker of container %s, which did not come: %w", s.id, err)
 	}
 	return nil
 }
 
-// leave ends the worker and its cgroup, in favour of others of the same id.
-func (s *spare) leave(ctx context.Context) error {
-	err := errors.Join(s.worker.Drop(ctx), s.group.Remove(ctx))
-	s.group = nil
+// leave ends the worker, unless it was taken, and its cgroup: others of the same id may
+// come.
+func (s *spare) leave(ctx context.Context) (err error) {
+	if s.worker != nil {
+		err = s.worker.Drop(ctx)
+	}
+	if s.group != nil {
+		err = errors.Join(err, s.group.Remove(ctx))
+		s.group = nil
+	}
 	return err
 }
 
@@ -170,6 +165,6 @@ func (c *Controller) dropSpares(ctx context.Context) error {
 // serves says whether the worker can become the container.
 func (s *spare) serves(n Container, worker *spec.Container) bool {
 	limit := n.Config.Resources.MemoryLimit
-	return s != nil && n.CgroupParent == s.parent && worker.Outbound == nil && worker.ProcessLabel == "" &&
+	return s != nil && worker.Outbound == nil && worker.ProcessLabel == "" &&
 		(limit <= 0 || limit >= spareMemory)
 }

@@ -60,7 +60,7 @@ func TestAPodsFirstContainerHasAWorkerAlready(t *testing.T) {
 			c.Resources = cgroup.Resources{MemoryLimit: 64 << 20, CPUQuota: 5_000, CPUPeriod: 100_000}
 		},
 		"a user of its own": func(c *runtime.Config) {
-			c.User = runtime.User{UID: ptr(int64(1000)), GID: ptr(int64(1000)), Groups: []int64{7, 5}}
+			c.User = runtime.User{UID: new(int64(1000)), GID: new(int64(1000)), Groups: []int64{7, 5}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,8 +86,6 @@ func TestAPodsFirstContainerHasAWorkerAlready(t *testing.T) {
 		})
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // TestItsLimitsHold although the worker was there before them.
 func TestItsLimitsHold(t *testing.T) {

@@ -151,9 +151,9 @@ func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack)
 		return err
 	}
 	c.tellBegun(ctx, *sb, made)
-	planned, begun := *sb, true
+	planned, attached := *sb, true
 	made.Push("network", func(ctx context.Context) error {
-		if !begun { // nor is a turn of the plugins' to be waited for again
+		if !attached { // nor is a turn of the plugins' to be waited for again
 			return nil
 		}
 		return c.detach(ctx, planned)
@@ -164,7 +164,7 @@ func (c *Controller) connect(ctx context.Context, sb *Sandbox, made *undo.Stack)
 	}
 	result, err := c.network.Attach(ctx, sb.ID, sb.NetNS, sb.Attachment)
 	if err != nil {
-		begun = !errors.Is(err, network.ErrNotBegun)
+		attached = !errors.Is(err, network.ErrNotBegun)
 		return err
 	}
 	sb.IPs, sb.CNI = result.IPs, result.CNI

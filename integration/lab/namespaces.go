@@ -110,13 +110,19 @@ func (n namespaces) dial(ctx context.Context, network, address string) (net.Conn
 func (n namespaces) remove() error {
 	var errs []error
 	for _, target := range []string{n.net(), n.mnt(), n.dir} {
-		err := unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-		// EINVAL: not a mount point, as after a half-made create.
-		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, fmt.Errorf("unmount %s: %w", target, err))
-		}
+		errs = append(errs, unmount(target))
 	}
 	return errors.Join(append(errs, os.RemoveAll(n.dir))...)
+}
+
+// unmount lets go of what is mounted at target, if anything is: not so after a half-made
+// create, which is EINVAL.
+func unmount(target string) error {
+	err := unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmount %s: %w", target, err)
+	}
+	return nil
 }
 
 func loopbackUp() error {

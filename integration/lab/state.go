@@ -40,10 +40,4 @@ func (c *Cluster) makeState() error {
 
 // removeState unmounts it. Mounts below it, such as network namespaces, lie in the
 // laboratory's mount namespace.
-func removeState(name string) error {
-	err := unix.Unmount(stateDir(name), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) { // not mounted, or never made
-		return fmt.Errorf("unmount %s: %w", stateDir(name), err)
-	}
-	return nil
-}
+func removeState(name string) error { return unmount(stateDir(name)) }

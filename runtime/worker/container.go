@@ -110,14 +110,7 @@ const ModeEntered = "entered"
 
 // leave puts the set-up socket where this program expects it when it is executed.
 func leave(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("set-up socket: %w", err)
-	}
-	if control := raw.Control(func(fd uintptr) { err = unix.Dup3(int(fd), spec.SetupFD, 0) }); control != nil {
-		err = control
-	}
-	if err != nil {
+	if err := put(conn, spec.SetupFD); err != nil {
 		return fmt.Errorf("set-up socket: %w", err)
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -55,10 +55,10 @@ func receiveFiles(conn *net.UnixConn) error {
 	return nil
 }
 
-// put makes fd a descriptor of what f is one of, whatever it was before. It does not use
+// put makes fd a descriptor of what c is one of, whatever it was before. It does not use
 // File.Fd, which would turn a listener blocking.
-func put(f *os.File, fd int) error {
-	raw, err := f.SyscallConn()
+func put(c syscall.Conn, fd int) error {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}

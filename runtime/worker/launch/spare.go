@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -69,8 +69,8 @@ func (s *Spare) take(ctx context.Context, files []*os.File, terminal bool) (*Pro
 	if conn == nil {
 		return nil, nil, nil, fmt.Errorf("worker %d: taken before: %w", s.process.Pid, errdefs.ErrNotFound)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	sent := append(append([]*os.File{}, files[:spec.SetupFD]...), files[spec.SetupFD+1:]...)
+	stop := endWith(ctx, conn)
+	sent := slices.Concat(files[:spec.SetupFD], files[spec.SetupFD+1:])
 	if err := wire.Send(conn, spec.Files{Terminal: terminal}, sent...); err != nil {
 		stop()
 		conn.Close()

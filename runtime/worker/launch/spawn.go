@@ -48,8 +48,13 @@ func start(ctx context.Context, c child) (p *Process, conn *net.UnixConn, stop f
 		conn.Close()
 		return nil, nil, nil, fmt.Errorf("worker %s: %w", c.path, err)
 	}
+	return p, conn, endWith(ctx, conn), nil
+}
+
+// endWith has the connection's calls end with ctx, until stop is called.
+func endWith(ctx context.Context, conn *net.UnixConn) (stop func() bool) {
 	// A deadline in the past ends any read or write at once.
-	return p, conn, context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }), nil
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
 func socketPair() (*net.UnixConn, *os.File, error) {
