@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func writeForEver(dir string) {
 	for i := 0; err == nil; i++ {
 		id := fmt.Sprintf("r%d", i%3)
 		// Records of very different length: a torn one cannot pass for whole.
-		if err = s.Put(id, pod{Name: id, Notes: map[string]string{"pad": strings.Repeat("x", i%7*5000)}}); err == nil && i%5 == 4 {
+		if err = s.Put(id, pod{Name: id, Turn: i, Notes: map[string]string{"pad": strings.Repeat("x", i%7*5000)}}); err == nil && i%5 == 4 {
 			err = s.Remove(id)
 		}
 		fmt.Println(i)
@@ -31,7 +32,8 @@ func writeForEver(dir string) {
 }
 
 // TestKilledWriterLeavesWholeRecords kills a process in the middle of its
-// writes, again and again: each record is whole or absent.
+// writes, and of the checkpoints between them, again and again: each record is whole
+// or absent, and the last one that was told of is there.
 func TestKilledWriterLeavesWholeRecords(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 20 {
@@ -45,7 +47,11 @@ func TestKilledWriterLeavesWholeRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(out)
-		for n := 0; n <= round && lines.Scan(); n++ {
+		last := 0
+		for n := 0; n <= 30*round && lines.Scan(); n++ {
+			if last, err = strconv.Atoi(lines.Text()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -60,6 +66,9 @@ func TestKilledWriterLeavesWholeRecords(t *testing.T) {
 		for id, v := range records {
 			if v.Name != id {
 				t.Errorf("round %d: %s holds %q", round, id, v.Name)
+			}
+			if v.Turn < last-2 { // the other two ids came after it at most
+				t.Errorf("round %d: %s is of turn %d, and %d was told", round, id, v.Turn, last)
 			}
 		}
 		for _, name := range names(t, dir) {

@@ -22,13 +22,13 @@ const (
 // Migration turns the body of a record into that of the next version.
 type Migration func(json.RawMessage) (json.RawMessage, error)
 
-// Store keeps one versioned JSON file per record of type T in a directory.
-// Calls for different ids may run at once; the caller orders those for one id.
+// Store keeps records of type T in a directory, versioned. Calls for different ids may
+// run at once; the caller orders those for one id. It is to be closed.
 type Store[T any] struct {
 	dir        string
 	version    int
 	migrations []Migration
-	syncer     syncer
+	journal    journal
 }
 
 // Corrupt is a file that Load could not read, and why. Err wraps
@@ -48,13 +48,14 @@ func Open[T any](dir string, version int, migrations ...Migration) (*Store[T], e
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("records in %s: %w", dir, err)
 	}
-	return &Store[T]{dir: dir, version: version, migrations: migrations, syncer: syncer{dir: dir}}, nil
+	return &Store[T]{dir: dir, version: version, migrations: migrations, journal: journal{
+		dir: dir, syncer: syncer{dir: dir}, latest: map[string][]byte{},
+	}}, nil
 }
 
-// Put writes v under id. When it returns nil, every reader and the next daemon
-// have it, and soon after it is on the disk; see Sync. When it fails, the former
-// one is still whole. The error may be that of an earlier record that could not be
-// brought to the disk.
+// Put writes v under id. When it returns nil, the next daemon has it, and soon after
+// it is on the disk; see Sync. When it fails, the former one is still whole. The error
+// may be that of an earlier record that could not be brought to the disk.
 func (s *Store[T]) Put(id string, v T) error {
 	if err := ValidateID(id); err != nil {
 		return err
@@ -63,57 +64,44 @@ func (s *Store[T]) Put(id string, v T) error {
 	if err != nil {
 		return fmt.Errorf("record %s: %w", id, err)
 	}
-	if err := s.replace(id+suffix, data); err != nil {
+	if err := s.journal.put(id, data); err != nil {
 		return fmt.Errorf("record %s: %w", id, err)
 	}
 	return nil
-}
-
-func (s *Store[T]) replace(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(s.dir, tempPrefix+"*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(s.dir, name)); err != nil {
-		return err
-	}
-	return s.syncer.note(name)
 }
 
 // Sync returns when all records are on the disk, and would be there after a lost
 // power supply. What is not synced by name is so after a fraction of a second.
 func (s *Store[T]) Sync() error {
-	if err := s.syncer.flush(); err != nil {
+	if err := s.journal.syncer.flush(); err != nil {
 		return fmt.Errorf("records in %s: sync: %w", s.dir, err)
 	}
 	return nil
 }
 
-// Remove removes the record of id. One that is absent is no error.
+// Close brings all records to the disk, each in a file of its own. Nothing can be put
+// or removed after it.
+func (s *Store[T]) Close() error {
+	if err := s.journal.close(); err != nil {
+		return fmt.Errorf("records in %s: close: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Remove removes the record of id, also where the disk is full. One that is absent is
+// no error.
 func (s *Store[T]) Remove(id string) error {
 	if err := ValidateID(id); err != nil {
 		return err
 	}
-	if err := remove(filepath.Join(s.dir, id+suffix)); err != nil {
-		return fmt.Errorf("record %s: %w", id, err)
-	}
-	if err := s.syncer.note(id + suffix); err != nil {
+	if err := s.journal.remove(id); err != nil {
 		return fmt.Errorf("record %s: %w", id, err)
 	}
 	return nil
 }
 
 // Load reads all records by id, removes what interrupted Puts left, and moves
-// what it cannot read into dir/corrupt. It is to be called before the first
+// what it cannot read into dir/corrupt. It is to be called once, before the first
 // Put. The error tells that the directory itself cannot be used.
 func (s *Store[T]) Load() (map[string]T, []Corrupt, error) {
 	entries, err := os.ReadDir(s.dir)
@@ -122,11 +110,15 @@ func (s *Store[T]) Load() (map[string]T, []Corrupt, error) {
 	}
 	records := make(map[string]T, len(entries))
 	var bad []Corrupt
+	var journals []string
 	for _, entry := range entries {
 		name := entry.Name()
 		path := filepath.Join(s.dir, name)
 		switch {
 		case name == corruptDir && entry.IsDir():
+			continue
+		case journalNumber(name) != 0 && entry.Type().IsRegular():
+			journals = append(journals, name)
 			continue
 		case strings.HasPrefix(name, tempPrefix) && entry.Type().IsRegular():
 			if err := remove(path); err != nil {
@@ -145,7 +137,7 @@ func (s *Store[T]) Load() (map[string]T, []Corrupt, error) {
 			bad = append(bad, Corrupt{File: moved, Err: errors.Join(err, moveErr)})
 		}
 	}
-	return records, bad, nil
+	return records, append(bad, s.replay(journals, records)...), nil
 }
 
 func (s *Store[T]) read(entry fs.DirEntry) (id string, v T, err error) {
@@ -156,18 +148,21 @@ func (s *Store[T]) read(entry fs.DirEntry) (id string, v T, err error) {
 	if err := ValidateID(id); err != nil {
 		return "", v, err
 	}
-	data, err := readBounded(filepath.Join(s.dir, entry.Name()))
+	data, err := readBounded(filepath.Join(s.dir, entry.Name()), maxFileSize)
 	if err != nil {
 		return "", v, err
 	}
+	v, err = s.value(data, id)
+	return id, v, err
+}
+
+// value is what an envelope for id holds, in the current version.
+func (s *Store[T]) value(data []byte, id string) (v T, err error) {
 	body, err := decode(data, id, s.version, s.migrations)
-	if err != nil {
-		return "", v, err
+	if err == nil {
+		err = json.Unmarshal(body, &v)
 	}
-	if err := json.Unmarshal(body, &v); err != nil {
-		return "", v, err
-	}
-	return id, v, nil
+	return v, err
 }
 
 // setAside moves the file into dir/corrupt and returns where it is now. An
@@ -186,15 +181,15 @@ func (s *Store[T]) setAside(name string) (string, error) {
 	return to, syncFile(s.dir)
 }
 
-func readBounded(path string) ([]byte, error) {
+func readBounded(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err == nil && len(data) > maxFileSize {
-		err = fmt.Errorf("more than %d bytes", maxFileSize)
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("more than %d bytes", most)
 	}
 	return data, err
 }

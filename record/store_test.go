@@ -21,6 +21,7 @@ import (
 type pod struct {
 	Name  string            `json:"name"`
 	Ready bool              `json:"ready,omitempty"`
+	Turn  int               `json:"turn,omitempty"`
 	Notes map[string]string `json:"notes,omitempty"`
 }
 
@@ -49,6 +50,13 @@ func load(t *testing.T, s *record.Store[pod]) (map[string]pod, []record.Corrupt)
 		t.Fatal(err)
 	}
 	return records, bad
+}
+
+func shut[T any](t *testing.T, s *record.Store[T]) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func names(t *testing.T, dir string) []string {
@@ -81,6 +89,7 @@ func TestRecordsSurviveReopening(t *testing.T) {
 	if err := s.Remove("never-there"); err != nil {
 		t.Errorf("removing an absent record: %v", err)
 	}
+	shut(t, s)
 	records, bad := load(t, open(t, dir))
 	if want := map[string]pod{"a": sample, "0-1": {Name: "0-1"}}; !reflect.DeepEqual(records, want) {
 		t.Errorf("records %v, want %v", records, want)
@@ -120,6 +129,7 @@ func TestDamagedFilesAreSetAside(t *testing.T) {
 	if err := s.Put("good", sample); err != nil {
 		t.Fatal(err)
 	}
+	shut(t, s)
 	whole, err := os.ReadFile(filepath.Join(dir, "good.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +195,7 @@ func TestEveryPrefixIsRefused(t *testing.T) {
 	if err := s.Put("p", sample); err != nil {
 		t.Fatal(err)
 	}
+	shut(t, s)
 	path := filepath.Join(dir, "p.json")
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -224,6 +235,7 @@ func TestNewerRecordsStay(t *testing.T) {
 	if err := newer.Put("a", sample); err != nil {
 		t.Fatal(err)
 	}
+	shut(t, newer)
 	records, bad := load(t, open(t, dir))
 	if len(records) != 0 || len(bad) != 1 || !errors.Is(bad[0].Err, record.ErrNewerVersion) {
 		t.Fatalf("%v, %v", records, bad)
@@ -235,9 +247,11 @@ func TestNewerRecordsStay(t *testing.T) {
 
 func TestOlderRecordsAreMigrated(t *testing.T) {
 	dir := t.TempDir()
-	if err := open(t, dir).Put("a", pod{Name: "one"}); err != nil {
+	s1 := open(t, dir)
+	if err := s1.Put("a", pod{Name: "one"}); err != nil {
 		t.Fatal(err)
 	}
+	shut(t, s1)
 	type podV3 struct{ Title string }
 	rename := func(from, to string) record.Migration {
 		return func(old json.RawMessage) (json.RawMessage, error) {
@@ -314,6 +328,7 @@ func sealed(t *testing.T, id, body string) []byte {
 	if err := s.Put(id, json.RawMessage(body)); err != nil {
 		t.Fatal(err)
 	}
+	shut(t, s)
 	data, err := os.ReadFile(filepath.Join(dir, id+".json"))
 	if err != nil {
 		t.Fatal(err)

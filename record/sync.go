@@ -20,33 +20,48 @@ const syncDelay = 200 * time.Millisecond
 type syncer struct {
 	dir string
 
+	flushing sync.Mutex // held while a flush is at it
+
 	mu      sync.Mutex
-	changed map[string]bool // names of files written, or removed, since the last flush
+	changed map[string]bool // names of files written since the last flush
 	failed  error           // why a flush could not do it, until somebody is told
 }
 
-// note has the file synced soon. It returns why an earlier flush failed, once.
-func (s *syncer) note(name string) error {
+// note has the file synced soon.
+func (s *syncer) note(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.changed) == 0 {
 		s.changed = map[string]bool{}
-		time.AfterFunc(syncDelay, func() {
-			if err := s.flush(); err != nil {
-				s.mu.Lock()
-				s.failed = err
-				s.mu.Unlock()
-			}
-		})
+		time.AfterFunc(syncDelay, func() { s.fail(s.flush()) })
 	}
 	s.changed[name] = true
+}
+
+// told returns what fail was called with, once.
+func (s *syncer) told() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	err := s.failed
 	s.failed = nil
 	return err
 }
 
-// flush syncs what has changed. A file that is gone by now needs no more.
+// fail has err, unless it is nil, told to somebody.
+func (s *syncer) fail(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
+}
+
+// flush syncs what has changed before it is called. A file that is gone by now needs
+// no more.
 func (s *syncer) flush() error {
+	s.flushing.Lock() // another one may have taken the names, and not be done
+	defer s.flushing.Unlock()
 	s.mu.Lock()
 	changed := s.changed
 	s.changed = nil

@@ -99,6 +99,9 @@ func (c *Controller) Close() {
 		log.L.WithError(err).Warn("workers without containers stay")
 	}
 	c.watchers.Wait()
+	if err := c.store.records.Close(); err != nil {
+		log.L.WithError(err).Warn("container records stay in their journal")
+	}
 }
 
 // Get returns a container by its id or an unambiguous prefix, ErrNotFound when

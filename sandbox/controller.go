@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wazelet/wazelet/cgroup"
@@ -105,6 +106,9 @@ func (c *Controller) Close() {
 	c.mu.Unlock()
 	c.end(errShutdown)
 	c.running.Wait()
+	if err := c.records.Close(); err != nil {
+		log.L.WithError(err).Warn("sandbox records stay in their journal")
+	}
 }
 
 var errShutdown = fmt.Errorf("wazelet is shutting down: %w", errdefs.ErrUnavailable)

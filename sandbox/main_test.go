@@ -108,7 +108,7 @@ func (n *node) files() []string {
 	var all []string
 	for _, pattern := range []string{
 		filepath.Join(n.options.State, "*", "*"),
-		filepath.Join(n.options.Root, "records", "sandboxes", "*"),
+		filepath.Join(n.options.Root, "records", "sandboxes", "[^_]*"), // but no journal
 		filepath.Join(n.net.CacheDir, "results", "*"),
 	} {
 		found, err := filepath.Glob(pattern)

@@ -176,7 +176,9 @@ func (c *Cluster) listFiles(s *Snapshot) error {
 		}
 		var out []string
 		for _, entry := range entries {
-			out = append(out, filepath.Join(dir, entry.Name()))
+			if !strings.HasPrefix(entry.Name(), "_tmp-journal-") { // of records, for some seconds
+				out = append(out, filepath.Join(dir, entry.Name()))
+			}
 		}
 		return out, nil
 	}
