@@ -47,7 +47,10 @@ var doors = []struct {
 
 // workerDeps may appear in the worker binary; nothing else from outside may,
 // because every pod pays for it.
-var workerDeps = []string{"github.com/tetratelabs/wazero", "golang.org/x/sys", "golang.org/x/net/bpf"}
+var workerDeps = []string{
+	"github.com/tetratelabs/wazero", "golang.org/x/sys",
+	"github.com/mailru/easyjson", "github.com/josharian/intern",
+}
 
 // clientDeps are what makes an HTTP client large. They belong in the worker of
 // containers that may make requests, and in no other's.

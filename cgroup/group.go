@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/cgroups/systemd"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -179,6 +180,9 @@ func (g *Group) roomFor(limit int64) error {
 // Remove removes the group. One that is absent is no error. A process that is
 // about to end is waited for, at most 10 s and until ctx is done.
 func (g *Group) Remove(ctx context.Context) error {
+	if g.removeEmpty() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
 	if err := g.empty(ctx); err != nil {
@@ -188,6 +192,18 @@ func (g *Group) Remove(ctx context.Context) error {
 		return fmt.Errorf("cgroup %s: %w", g.path, err)
 	}
 	return nil
+}
+
+// removeEmpty tries to remove the group as it is. One that holds nothing, which is what
+// most ends find, can be removed; the kernel refuses it for any other.
+func (g *Group) removeEmpty() bool {
+	if g.config.Systemd {
+		return false
+	}
+	if err := unix.Rmdir(g.dir()); err != nil && err != unix.ENOENT {
+		return false
+	}
+	return g.manager.Destroy() == nil
 }
 
 // destroy removes a group that holds no process, and says at once when it does.

@@ -3,6 +3,7 @@
 package cgroup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,14 @@ func (g *Group) Kill() error {
 		return fmt.Errorf("cgroup %s: kill: %w", g.path, err)
 	}
 	return nil
+}
+
+// End kills what is left in the group and removes it; see [Group.Remove].
+func (g *Group) End(ctx context.Context) error {
+	if g.removeEmpty() {
+		return nil
+	}
+	return errors.Join(g.Kill(), g.Remove(ctx))
 }
 
 func (g *Group) kill() error {

@@ -199,7 +199,7 @@ func (c *Controller) takeBack(ctx context.Context, e *entry) error {
 	id := e.container().ID
 	var left []error
 	if e.group != nil {
-		left = append(left, e.group.Kill(), e.group.Remove(ctx))
+		left = append(left, e.group.End(ctx))
 	}
 	left = append(left, c.images.RemoveRoot(ctx, id), os.RemoveAll(c.dir(id)))
 	if err := errors.Join(left...); err != nil {

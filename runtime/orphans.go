@@ -88,7 +88,7 @@ func (c *Controller) endOrphan(ctx context.Context, id string) error {
 		return fmt.Errorf("container %s: %w", id, err)
 	}
 	log.G(ctx).WithField("container_id", id).Warn("worker of a container without a record is ended")
-	if err := errors.Join(group.Kill(), group.Remove(ctx)); err != nil {
+	if err := group.End(ctx); err != nil {
 		return fmt.Errorf("container %s: %w", id, err)
 	}
 	return nil

@@ -53,7 +53,7 @@ func (c *Controller) recordExit(ctx context.Context, e *entry, status launch.Sta
 	if e.group == nil {
 		return
 	}
-	if err := errors.Join(e.group.Kill(), e.group.Remove(ctx)); err != nil {
+	if err := e.group.End(ctx); err != nil {
 		log.G(ctx).WithError(err).WithField("container_id", n.ID).Warn("container's cgroup stays until it is removed")
 	}
 }

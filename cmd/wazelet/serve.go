@@ -60,6 +60,7 @@ func startLog(c config.Log, w io.Writer) error {
 // of giving up; until the node's pods are found again it is told so.
 func serve(ctx context.Context, c config.Config) (err error) {
 	relaxTimers()
+	relaxCollector()
 	started := time.Now()
 	lock, err := daemon.Acquire(c.Root)
 	if err != nil {
@@ -87,6 +88,7 @@ func serve(ctx context.Context, c config.Config) (err error) {
 	if n.upstream != nil {
 		options = append(options, grpc.UnknownServiceHandler(n.upstream.PassUnknown))
 	}
+	options = append(options, grpc.NumStreamWorkers(callWorkers))
 	server := grpc.NewServer(options...)
 	endpoint.Register(server)
 	served := make(chan error, 1)

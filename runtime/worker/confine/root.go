@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -32,12 +31,8 @@ func enterContainerRoot(c *spec.Container, module *os.File, s *sources, p proces
 	if err := shutPropagation(c.Mounts); err != nil {
 		return err
 	}
-	mounts, err := prepareAll(c, module, s, p)
-	defer func() {
-		for _, m := range mounts {
-			m.Close()
-		}
-	}()
+	all, err := prepareAll(c, module, s, p)
+	defer all.Close()
 	if err != nil {
 		return err
 	}
@@ -46,10 +41,8 @@ func enterContainerRoot(c *spec.Container, module *os.File, s *sources, p proces
 		return fmt.Errorf("root file system: %w", err)
 	}
 	defer unix.Close(root.fd)
-	for _, m := range mounts {
-		if err := m.attachAt(root, m.name); err != nil {
-			return fmt.Errorf("mount %s: %w", m.name, err)
-		}
+	if err := all.attach(root); err != nil {
+		return err
 	}
 	if err := finishRoot(root, c); err != nil {
 		return err
@@ -72,35 +65,80 @@ func shutPropagation(mounts []spec.Mount) error {
 	return nil
 }
 
-// prepareAll opens every mount of c while the host's paths can still be seen:
-// first the runtime's own, which c's may then cover.
-func prepareAll(c *spec.Container, module *os.File, s *sources, p processes) ([]prepared, error) {
-	mounts, err := systemMounts(c)
-	if err != nil {
-		return mounts, err
+// mounts are all of a container's but its root, the runtime's own first: the
+// container's may cover them.
+type mounts struct {
+	system []*systemTree
+	own    []prepared
+}
+
+func (m *mounts) Close() {
+	for _, t := range m.system {
+		t.Close()
 	}
-	system := len(mounts)
+	for _, o := range m.own {
+		o.Close()
+	}
+}
+
+func (m *mounts) attach(root tree) error {
+	for _, t := range m.system {
+		if err := t.attach(root); err != nil {
+			return err
+		}
+	}
+	for _, o := range m.own {
+		if err := o.attachAt(root, o.name); err != nil {
+			return fmt.Errorf("mount %s: %w", o.name, err)
+		}
+	}
+	return nil
+}
+
+// prepareAll opens every mount of c while the host's paths can still be seen. All
+// of it is the caller's to close, also after an error.
+func prepareAll(c *spec.Container, module *os.File, s *sources, p processes) (*mounts, error) {
+	all := &mounts{}
+	proc, err := newProc(c)
+	if proc != nil {
+		all.system = append(all.system, proc)
+	}
+	if err != nil {
+		return all, err
+	}
+	dev, err := newDev(c)
+	if dev != nil {
+		all.system = append(all.system, dev)
+	}
+	if err != nil {
+		return all, err
+	}
+	if err := all.prepareOwn(c, module, s); err != nil {
+		return all, err
+	}
+	return all, proc.addSelf(p) // hides the host's /proc
+}
+
+func (m *mounts) prepareOwn(c *spec.Container, module *os.File, s *sources) error {
 	if c.Module != nil {
 		d, err := s.module(module)
 		if err != nil {
-			return mounts, fmt.Errorf("module %s: %w", c.Module.Name, err)
+			return fmt.Errorf("module %s: %w", c.Module.Name, err)
 		}
-		mounts = append(mounts, prepared{d, c.Module.Path()})
+		m.own = append(m.own, prepared{d, c.Module.Path()})
 	}
-	for _, m := range c.Mounts {
-		name := path.Clean("/" + m.Destination)
+	for _, mount := range c.Mounts {
+		name := path.Clean("/" + mount.Destination)
 		if name == "/" {
-			return mounts, spec.Failf(spec.Invalid, "mount /: a mount cannot replace the root")
+			return spec.Failf(spec.Invalid, "mount /: a mount cannot replace the root")
 		}
-		d, err := prepareMount(m, s)
+		d, err := prepareMount(mount, s)
 		if err != nil {
-			return mounts, fmt.Errorf("mount %s: %w", name, err)
+			return fmt.Errorf("mount %s: %w", name, err)
 		}
-		mounts = append(mounts, prepared{d, name})
+		m.own = append(m.own, prepared{d, name})
 	}
-	// Last, because they hide the host's /proc; but among the runtime's own.
-	self, err := selfMounts(p)
-	return slices.Insert(mounts, system, self...), err
+	return nil
 }
 
 // mountRoot mounts the root file system at the staging place and returns it, and

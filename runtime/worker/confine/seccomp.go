@@ -3,14 +3,12 @@
 package confine
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"unsafe"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/runtime/worker/spec"
@@ -97,20 +95,58 @@ const (
 	offsetArgs = 16
 )
 
+// program is a classic BPF program in the kernel's terms (linux/filter.h).
+type program []unix.SockFilter
+
+// Operations.
+const (
+	opLoad    = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	opAnd     = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
+	opJump    = unix.BPF_JMP | unix.BPF_JA
+	opIfEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	opIfFrom  = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
+	opReturn  = unix.BPF_RET | unix.BPF_K
+)
+
+// maxSkip is how far a conditional jump reaches.
+const maxSkip = 255
+
+// add adds an instruction. A conditional one jumps over yes or no others.
+func (p *program) add(op uint16, k uint32, yes, no uint8) {
+	*p = append(*p, unix.SockFilter{Code: op, Jt: yes, Jf: no, K: k})
+}
+
+func (p *program) answer(action uint32) { p.add(opReturn, action, 0, 0) }
+
 // assemble writes the program. Of several rules for one call the first counts.
-func assemble(rules []rule, fallback uint32) []bpf.Instruction {
-	sorted := slices.Clone(rules)
-	slices.SortStableFunc(sorted, func(a, b rule) int { return cmp.Compare(a.nr, b.nr) })
-	sorted = slices.CompactFunc(sorted, func(a, b rule) bool { return a.nr == b.nr })
-	return append([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
-		bpf.RetConstant{Val: kill}, // another machine's numbers mean other calls
-		bpf.LoadAbsolute{Off: offsetNr, Size: 4},
-		// The x32 numbers of amd64, which bypass a filter of plain ones.
-		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 0x40000000, SkipTrue: 1},
-		bpf.RetConstant{Val: kill},
-	}, search(sorted, fallback)...)
+func assemble(rules []rule, fallback uint32) program {
+	sorted := inOrder(rules)
+	p := make(program, 0, 4*len(sorted)+64)
+	p.add(opLoad, offsetArch, 0, 0)
+	p.add(opIfEqual, auditArch, 1, 0)
+	p.answer(kill) // another machine's numbers mean other calls
+	p.add(opLoad, offsetNr, 0, 0)
+	// The x32 numbers of amd64, which bypass a filter of plain ones.
+	p.add(opIfFrom, 0x40000000, 0, 1)
+	p.answer(kill)
+	p.search(sorted, fallback)
+	return p
+}
+
+// inOrder returns the rules in the order of their numbers, which are small, the first of
+// several for one.
+func inOrder(rules []rule) []*rule {
+	last := uint32(0)
+	for i := range rules {
+		last = max(last, rules[i].nr)
+	}
+	byNumber := make([]*rule, last+1)
+	for i := range rules {
+		if r := &rules[i]; byNumber[r.nr] == nil {
+			byNumber[r.nr] = r
+		}
+	}
+	return slices.DeleteFunc(byNumber, func(r *rule) bool { return r == nil })
 }
 
 // fewRules are compared one after the other.
@@ -119,81 +155,70 @@ const fewRules = 4
 // search writes the search for a call among rules that are in the order of their numbers.
 // It always returns. A kernel runs a filter for every number there is when it is put in
 // force, to keep the plain answers; halving is what makes that quick.
-func search(rules []rule, fallback uint32) []bpf.Instruction {
+func (p *program) search(rules []*rule, fallback uint32) {
 	if len(rules) > fewRules {
 		middle := len(rules) / 2
-		below, above := search(rules[:middle], fallback), search(rules[middle:], fallback)
-		program := []bpf.Instruction{
-			bpf.JumpIf{Cond: bpf.JumpLessThan, Val: rules[middle].nr, SkipTrue: 1},
-			bpf.Jump{Skip: uint32(len(below))},
-		}
-		return append(append(program, below...), above...)
+		p.add(opIfFrom, rules[middle].nr, 0, 1)
+		p.add(opJump, 0, 0, 0)
+		over := len(*p)
+		p.search(rules[:middle], fallback)
+		(*p)[over-1].K = uint32(len(*p) - over)
+		p.search(rules[middle:], fallback)
+		return
 	}
-	var program []bpf.Instruction
 	for _, r := range rules {
-		body := r.assemble()
-		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: r.nr, SkipFalse: uint8(len(body))})
-		program = append(program, body...)
+		p.add(opIfEqual, r.nr, 0, 0)
+		body := len(*p)
+		p.rule(r)
+		(*p)[body-1].Jf = skip(len(*p) - body)
 	}
-	return append(program, bpf.RetConstant{Val: fallback})
+	p.answer(fallback)
 }
 
-// assemble writes the rule's body, which always returns.
-func (r rule) assemble() []bpf.Instruction {
-	otherwise := r.otherwise
+// skip is a distance that a conditional jump reaches: those of rules do, whatever they
+// check.
+func skip(n int) uint8 {
+	if n > maxSkip {
+		panic(fmt.Sprintf("seccomp: a rule of %d instructions", n))
+	}
+	return uint8(n)
+}
+
+// rule writes the rule's body, which always returns.
+func (p *program) rule(r *rule) {
 	if len(r.checks) == 0 {
-		return []bpf.Instruction{bpf.RetConstant{Val: otherwise}}
+		p.answer(r.otherwise)
+		return
 	}
-	var body []bpf.Instruction
 	for _, c := range r.checks {
-		body = append(body, c.assemble(otherwise)...)
+		p.check(c, r.otherwise)
 	}
-	return append(body, bpf.RetConstant{Val: allow})
+	p.answer(allow)
 }
 
-// assemble writes a check that falls through when it holds.
-func (c check) assemble(otherwise uint32) []bpf.Instruction {
+// check writes a check that falls through when it holds.
+func (p *program) check(c check, otherwise uint32) {
 	low := uint32(offsetArgs + 8*c.arg)
-	var code []bpf.Instruction
 	if c.whole {
-		code = append(code,
-			bpf.LoadAbsolute{Off: low + 4, Size: 4},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
-			bpf.RetConstant{Val: otherwise})
+		p.add(opLoad, low+4, 0, 0)
+		p.add(opIfEqual, 0, 1, 0)
+		p.answer(otherwise)
 	}
-	code = append(code,
-		bpf.LoadAbsolute{Off: low, Size: 4},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: c.mask})
+	p.add(opLoad, low, 0, 0)
+	p.add(opAnd, c.mask, 0, 0)
 	values := c.values
 	if values == nil {
 		values = []uint32{c.value}
 	}
 	for i, v := range values {
-		code = append(code, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(values) - i)})
+		p.add(opIfEqual, v, skip(len(values)-i), 0)
 	}
-	return append(code, bpf.RetConstant{Val: otherwise})
+	p.answer(otherwise)
 }
 
 // install puts the program in force on all threads at once.
-func install(program []bpf.Instruction) error {
-	filters, err := sockFilters(program)
-	if err != nil {
-		return err
-	}
-	return enforce(filters, unix.SECCOMP_FILTER_FLAG_TSYNC)
-}
-
-// sockFilters is a program in the kernel's terms.
-func sockFilters(program []bpf.Instruction) ([]unix.SockFilter, error) {
-	raw, err := bpf.Assemble(program)
-	if err != nil {
-		return nil, fmt.Errorf("seccomp: %w", err)
-	}
-	filters := make([]unix.SockFilter, len(raw))
-	for i, ins := range raw {
-		filters[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
-	}
-	return filters, nil
+func install(p program) error {
+	return enforce(p, unix.SECCOMP_FILTER_FLAG_TSYNC)
 }
 
 func enforce(filters []unix.SockFilter, flags uintptr) error {

@@ -20,21 +20,26 @@ import (
 // it while the process lives: who it is, what it may and where it is. None of
 // them leads into the process, nor says where anything lies in its memory as
 // maps and stat do.
-var selfFiles = []string{"status", "comm", "cgroup", "limits", "mountinfo", "mounts"}
+var selfFiles = []file{
+	{selfDir + "/status", "/proc/self/status", false}, {selfDir + "/comm", "/proc/self/comm", false},
+	{selfDir + "/cgroup", "/proc/self/cgroup", false}, {selfDir + "/limits", "/proc/self/limits", false},
+	{selfDir + "/mountinfo", "/proc/self/mountinfo", false}, {selfDir + "/mounts", "/proc/self/mounts", false},
+}
 
 // selfDir is the process's directory in /proc: it is the first of its pid
 // namespace.
 const selfDir = "1"
 
-// selfMounts prepares /proc/1 and the kernel parameters. What is attached nowhere cannot
+// addSelf adds /proc/1 and the kernel parameters. What is attached nowhere cannot
 // be cloned, so a procfs of this pid namespace takes the host's place in this mount
 // namespace, where the root will cover it. In it the kernel finds a parameter at once; in
 // the host's it looks through those of all containers. But a user namespace may be allowed
-// only p, which has none: then the host's, which are the same, are taken before.
-func selfMounts(p processes) (mounts []prepared, err error) {
+// only p, which has none: then the host's, which are the same, are taken before. It
+// comes last, because it hides the host's /proc.
+func (t *systemTree) addSelf(p processes) error {
 	steps := []func() error{
-		func() error { return cloneProc(&mounts, "sys/", "sys/", parameters) },
-		func() error { return cloneProc(&mounts, selfDir+"/", "self/", selfFiles) },
+		func() error { return t.bindAll(parameters) },
+		func() error { return t.bindAll(selfFiles) },
 	}
 	if p.own {
 		whole, err := newMount("proc", "proc", parseOptions([]string{"ro", "nosuid", "nodev", "noexec"}))
@@ -45,28 +50,13 @@ func selfMounts(p processes) (mounts []prepared, err error) {
 		case errors.Is(err, unix.EPERM):
 			steps = slices.Insert(steps, 1, func() error { return attachOver("/proc", p.detached) })
 		default:
-			return nil, fmt.Errorf("mount /proc: %w", err)
+			return fmt.Errorf("mount /proc: %w", err)
 		}
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return mounts, fmt.Errorf("mount /proc: %w", err)
+			return fmt.Errorf("mount /proc: %w", err)
 		}
-	}
-	return mounts, nil
-}
-
-// cloneProc adds files of /proc, from the directory from to the directory to.
-func cloneProc(mounts *[]prepared, to, from string, files []string) error {
-	for _, name := range files {
-		d, err := cloneSystem("/proc/"+from+name, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NODEV)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a kernel without it
-		}
-		if err != nil {
-			return fmt.Errorf("%s%s: %w", from, name, err)
-		}
-		*mounts = append(*mounts, prepared{d, "/proc/" + to + name})
 	}
 	return nil
 }

@@ -2,22 +2,21 @@
 
 package confine
 
-import (
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // rules returns the answers for a process whose id is pid.
 func rules(pid int) []rule {
-	var all []rule
-	for _, nr := range slices.Concat(runtimeCalls, fileCalls, socketCalls, archCalls) {
-		all = append(all, rule{nr: nr, otherwise: allow})
+	all := make([]rule, 0, 256)
+	add := func(answer uint32, lists ...[]uint32) {
+		for _, list := range lists {
+			for _, nr := range list {
+				all = append(all, rule{nr: nr, otherwise: answer})
+			}
+		}
 	}
+	add(allow, runtimeCalls, fileCalls, socketCalls, archCalls)
 	all = append(all, checkedCalls(uint32(pid))...)
-	for _, nr := range slices.Concat(dangerousCalls, archDangerousCalls) {
-		all = append(all, rule{nr: nr, otherwise: kill})
-	}
+	add(kill, dangerousCalls, archDangerousCalls)
 	return all
 }
 

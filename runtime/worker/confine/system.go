@@ -5,7 +5,6 @@ package confine
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"golang.org/x/sys/unix"
 
@@ -14,83 +13,79 @@ import (
 
 // devices are the host's devices a container may expect, bound one by one so
 // that it works in a user namespace as well.
-var devices = []string{"null", "zero", "full", "random", "urandom"}
+var devices = []file{
+	{"null", "/dev/null", false}, {"zero", "/dev/zero", false}, {"full", "/dev/full", false},
+	{"random", "/dev/random", false}, {"urandom", "/dev/urandom", false},
+}
 
 // procFiles are what a container sees of the machine in /proc. A whole procfs would hand the guest this
 // process's own memory (/proc/self/mem) and descriptors (/proc/self/fd), and
 // with them a way round both walls.
-var procFiles = []struct{ name, source string }{
-	{"cpuinfo", "/proc/cpuinfo"},
-	{"loadavg", "/proc/loadavg"},
-	{"meminfo", "/proc/meminfo"},
-	{"stat", "/proc/stat"},
-	{"uptime", "/proc/uptime"},
-	{"version", "/proc/version"},
-	{"net", "/proc/self/net"}, // the pod's network namespace
+var procFiles = []file{
+	{"cpuinfo", "/proc/cpuinfo", false},
+	{"loadavg", "/proc/loadavg", false},
+	{"meminfo", "/proc/meminfo", false},
+	{"stat", "/proc/stat", false},
+	{"uptime", "/proc/uptime", false},
+	{"version", "/proc/version", false},
+	{"net", "/proc/self/net", true}, // the pod's network namespace
 }
 
-// parameters are the kernel parameters of the pod's namespaces, below /proc/sys.
-var parameters = []string{
-	"net", "fs/mqueue", "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
-	"kernel/shm_rmid_forced", "kernel/shmall", "kernel/shmmax", "kernel/shmmni",
+// parameterDirs are the directories of parameters.
+var parameterDirs = []string{"sys", "sys/fs", "sys/kernel"}
+
+// parameters are the kernel parameters of the pod's namespaces.
+var parameters = []file{
+	{"sys/net", "/proc/sys/net", true},
+	{"sys/fs/mqueue", "/proc/sys/fs/mqueue", true},
+	{"sys/kernel/msgmax", "/proc/sys/kernel/msgmax", false},
+	{"sys/kernel/msgmnb", "/proc/sys/kernel/msgmnb", false},
+	{"sys/kernel/msgmni", "/proc/sys/kernel/msgmni", false},
+	{"sys/kernel/sem", "/proc/sys/kernel/sem", false},
+	{"sys/kernel/shm_rmid_forced", "/proc/sys/kernel/shm_rmid_forced", false},
+	{"sys/kernel/shmall", "/proc/sys/kernel/shmall", false},
+	{"sys/kernel/shmmax", "/proc/sys/kernel/shmmax", false},
+	{"sys/kernel/shmmni", "/proc/sys/kernel/shmmni", false},
 }
 
-// systemMounts prepares /proc and /dev.
-func systemMounts(c *spec.Container) ([]prepared, error) {
-	var mounts []prepared
-	add := func(name string, d detached, err error) error {
-		if err != nil {
-			return fmt.Errorf("mount %s: %w", name, err)
-		}
-		mounts = append(mounts, prepared{d, name})
-		return nil
-	}
-	tmpfs := func(name string, opts ...string) error {
-		d, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions(append(opts, "nosuid", "noexec")).labelled(c.MountLabel))
-		if err == nil && name == "/proc" {
-			if err = writeSelf(d, c); err != nil {
-				d.Close()
-			}
-		}
-		return add(name, d, err)
-	}
-	bind := func(name, source string, attrs uint64) error {
-		d, err := cloneSystem(source, attrs)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // a masked host /proc, or a kernel without the file
-		}
-		return add(name, d, err)
-	}
-	if err := tmpfs("/proc", "mode=555", "nodev", "size="+itoa(64<<10+selfSize(c))); err != nil {
-		return mounts, err
-	}
-	for _, f := range procFiles {
-		if err := bind("/proc/"+f.name, f.source, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NODEV); err != nil {
-			return mounts, err
-		}
-	}
-	if err := tmpfs("/dev", "mode=755", "size=64k"); err != nil {
-		return mounts, err
-	}
-	for _, name := range devices {
-		if err := bind("/dev/"+name, "/dev/"+name, 0); err != nil {
-			return mounts, err
-		}
-	}
-	return mounts, tmpfs("/dev/shm", "mode=1777", "nodev", "size=64m")
-}
-
-// cloneSystem returns a mount of something of the kernel's.
-func cloneSystem(source string, attrs uint64) (detached, error) {
-	d, err := cloneBind(source)
+func newSystemTree(c *spec.Container, at string, attrs uint64, opts ...string) (*systemTree, error) {
+	d, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions(append(opts, "nosuid", "noexec")).labelled(c.MountLabel))
 	if err != nil {
-		return d, err
+		return nil, fmt.Errorf("mount %s: %w", at, err)
 	}
-	err = d.set(unix.MountAttr{Attr_set: attrs | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}, true)
+	return &systemTree{at: at, fs: d, attrs: attrs | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC}, nil
+}
+
+// newProc prepares /proc, but for what selfParts adds.
+func newProc(c *spec.Container) (*systemTree, error) {
+	t, err := newSystemTree(c, "/proc", unix.MOUNT_ATTR_NODEV, "mode=555", "nodev", "size="+itoa(64<<10+selfSize(c)))
 	if err != nil {
-		d.Close()
+		return nil, err
 	}
-	return d, err
+	t.readOnly = true
+	if err := writeSelf(t.fs, c); err != nil {
+		return t, fmt.Errorf("mount /proc: %w", err)
+	}
+	if err := t.directories(parameterDirs...); err != nil {
+		return t, err
+	}
+	return t, t.bindAll(procFiles)
+}
+
+func newDev(c *spec.Container) (*systemTree, error) {
+	t, err := newSystemTree(c, "/dev", 0, "mode=755", "size=64k")
+	if err != nil {
+		return nil, err
+	}
+	if err := t.bindAll(devices); err != nil {
+		return t, err
+	}
+	shm, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions([]string{"mode=1777", "nodev", "size=64m", "nosuid", "noexec"}).labelled(c.MountLabel))
+	if err != nil {
+		return t, fmt.Errorf("mount /dev/shm: %w", err)
+	}
+	t.parts = append(t.parts, part{shm, "shm"})
+	return t, nil
 }
 
 // sealSystem makes read-only what only the runtime fills.

@@ -141,18 +141,31 @@ func TestFilterAnswersEachCallOnce(t *testing.T) {
 		}
 		seen[r.nr] = true
 	}
-	if _, err := bpf.Assemble(assemble(rules(1), kill)); err != nil {
-		t.Error(err)
+	machine(t, assemble(rules(1), kill))
+}
+
+// machine runs a program, after it has looked at its jumps.
+func machine(t *testing.T, p program) *bpf.VM {
+	t.Helper()
+	raw := make([]bpf.RawInstruction, len(p))
+	for i, ins := range p {
+		raw[i] = bpf.RawInstruction{Op: ins.Code, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
+	known, all := bpf.Disassemble(raw)
+	if !all {
+		t.Fatalf("unknown instructions among %v", known)
+	}
+	vm, err := bpf.NewVM(known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm
 }
 
 // TestFilterFindsEachCall among all numbers, those that no rule is for included.
 func TestFilterFindsEachCall(t *testing.T) {
 	const fallback = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
-	vm, err := bpf.NewVM(assemble(rules(1), fallback))
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := machine(t, assemble(rules(1), fallback))
 	want := map[uint32]uint32{}
 	checked := map[uint32]bool{}
 	for _, r := range rules(1) {

@@ -8,6 +8,9 @@
 // of the daemon: fields are added, never changed, and unknown ones ignored.
 package control
 
+//go:generate go tool easyjson -no_std_marshalers -output_filename control_easyjson.go control.go
+//go:generate sed -i "/easyjson\"$/d;/easyjson[.]Marshaler$/d" control_easyjson.go
+
 import (
 	"os"
 	"time"
@@ -26,6 +29,8 @@ const (
 
 // request is one call. A ReopenLog's file comes with the frame, and an Attach's
 // in the order of the fields that announce them.
+//
+//easyjson:json
 type request struct {
 	Method string
 
@@ -36,6 +41,8 @@ type request struct {
 
 // response answers a request that did not fail; a spec.Failure answers one
 // that did.
+//
+//easyjson:json
 type response struct {
 	StartedAt time.Time // start
 }

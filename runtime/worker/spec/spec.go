@@ -28,6 +28,9 @@
 // without a record: nothing half-made stays behind.
 package spec
 
+//go:generate go tool easyjson -all -no_std_marshalers -pkg -output_filename spec_easyjson.go .
+//go:generate sed -i "/easyjson\"$/d;/easyjson[.]Marshaler$/d" spec_easyjson.go
+
 import (
 	"path"
 	"strings"

@@ -9,6 +9,9 @@
 // than it sent, nor leak a descriptor.
 package wire
 
+//go:generate go tool easyjson -no_std_marshalers -output_filename wire_easyjson.go wire.go
+//go:generate sed -i "/easyjson\"$/d;/easyjson[.]Marshaler$/d" wire_easyjson.go
+
 import (
 	"encoding/binary"
 	"encoding/json"
@@ -18,6 +21,9 @@ import (
 	"net"
 	"os"
 	"reflect"
+
+	"github.com/mailru/easyjson/jlexer"
+	"github.com/mailru/easyjson/jwriter"
 
 	"github.com/wazelet/wazelet/runtime/worker/spec"
 )
@@ -35,6 +41,8 @@ const headerLen = 4
 var ErrTooLarge = errors.New("frame exceeds 16 MiB")
 
 // envelope names the message, so that a Failure can stand in for any other.
+//
+//easyjson:json
 type envelope struct {
 	Type string          `json:"type"`
 	Body json.RawMessage `json:"body"`
@@ -85,7 +93,7 @@ func Receive(conn *net.UnixConn, msg any) (files []*os.File, err error) {
 }
 
 func encode(msg any) ([]byte, error) {
-	body, err := json.Marshal(msg)
+	body, err := marshal(msg)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", typeName(msg), err)
 	}
@@ -111,13 +119,13 @@ func readBody(r io.Reader, size int64) ([]byte, error) {
 
 func decode(body []byte, msg any) error {
 	var env envelope
-	if err := json.Unmarshal(body, &env); err != nil {
+	if err := unmarshal(body, &env); err != nil {
 		return fmt.Errorf("receive %s: %w", typeName(msg), err)
 	}
 	want := typeName(msg)
 	if env.Type == "Failure" && want != "Failure" {
 		var failure spec.Failure
-		if err := json.Unmarshal(env.Body, &failure); err != nil {
+		if err := unmarshal(env.Body, &failure); err != nil {
 			return fmt.Errorf("receive Failure: %w", err)
 		}
 		return &failure
@@ -125,10 +133,38 @@ func decode(body []byte, msg any) error {
 	if env.Type != want {
 		return fmt.Errorf("receive %s: the peer sent %.64q", want, env.Type)
 	}
-	if err := json.Unmarshal(env.Body, msg); err != nil {
+	if err := unmarshal(env.Body, msg); err != nil {
 		return fmt.Errorf("receive %s: %w", want, err)
 	}
 	return nil
+}
+
+// Messages bring generated code that takes no look at their types, which in a process
+// that reads one message takes longer than the message. The package easyjson itself, which
+// has the same interfaces, would link an HTTP server in.
+type (
+	marshaler   interface{ MarshalEasyJSON(w *jwriter.Writer) }
+	unmarshaler interface{ UnmarshalEasyJSON(l *jlexer.Lexer) }
+)
+
+func marshal(msg any) ([]byte, error) {
+	m, ok := msg.(marshaler)
+	if !ok {
+		return json.Marshal(msg)
+	}
+	var w jwriter.Writer
+	m.MarshalEasyJSON(&w)
+	return w.BuildBytes()
+}
+
+func unmarshal(data []byte, msg any) error {
+	m, ok := msg.(unmarshaler)
+	if !ok {
+		return json.Unmarshal(data, msg)
+	}
+	l := jlexer.Lexer{Data: data}
+	m.UnmarshalEasyJSON(&l)
+	return l.Error()
 }
 
 func typeName(msg any) string {
