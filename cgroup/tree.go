@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/cgroups"
@@ -210,7 +211,7 @@ func (t *Tree) open(c *cgroups.Cgroup) (*Group, error) {
 	c.Systemd = t.driver == Systemd
 	// v1 needs Resources to be there.
 	c.Resources = &cgroups.Resources{SkipDevices: skipDevices()}
-	m, err := manager.New(c)
+	m, err := t.manager(c)
 	if err != nil {
 		return nil, fmt.Errorf("cgroup %s: %w", path.Join(c.Parent, c.Name, c.Path), err)
 	}
@@ -219,16 +220,42 @@ func (t *Tree) open(c *cgroups.Cgroup) (*Group, error) {
 	return g, err
 }
 
+// manager is the library's of a group. It would look for the hierarchies anew each time.
+func (t *Tree) manager(c *cgroups.Cgroup) (cgroups.Manager, error) {
+	if t.driver == Systemd || cgroups.IsCgroup2UnifiedMode() {
+		return manager.New(c)
+	}
+	tops, err := mountedHierarchies()
+	if err != nil {
+		return nil, err
+	}
+	paths := make(map[string]string, len(tops))
+	for name, top := range tops {
+		paths[name] = path.Join(top, c.Path)
+	}
+	return manager.NewWithPaths(c, paths)
+}
+
+// mountedHierarchies are the directories of v1's hierarchies, by the names of the library. They
+// are mounted when a machine starts.
+var mountedHierarchies = sync.OnceValues(func() (map[string]string, error) {
+	m, err := manager.New(&cgroups.Cgroup{Path: "/", Resources: &cgroups.Resources{SkipDevices: skipDevices()}})
+	if err != nil {
+		return nil, err
+	}
+	return m.GetPaths(), nil
+})
+
 // skipDevices says whether to do without the devices hierarchy of v1. The
 // library insists on it, for runtimes that filter access to devices. A worker
 // has no capabilities and a /dev of its own; no rule is ever set here.
-func skipDevices() bool {
+var skipDevices = sync.OnceValue(func() bool {
 	if cgroups.IsCgroup2UnifiedMode() {
 		return true
 	}
 	_, err := cgroups.FindCgroupMountpoint("", "devices")
 	return err != nil
-}
+})
 
 // validateName bounds what becomes a directory and, after the last '-', a
 // scope's id.

@@ -116,11 +116,12 @@ func (c *Controller) signalStop(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// killEntry ends everything in the container's cgroup and waits for it.
+// killEntry ends the container and waits for it. Its commands end with its worker, the
+// first process of their pid namespace (pid_namespaces(7)).
 func (c *Controller) killEntry(ctx context.Context, e *entry) error {
 	id := e.container().ID
-	if err := errors.Join(e.signal(syscall.SIGKILL), e.group.Kill()); err != nil {
-		return fmt.Errorf("container %s: kill: %w", id, err)
+	if err := e.signal(syscall.SIGKILL); err != nil {
+		return errors.Join(fmt.Errorf("container %s: kill: %w", id, err), e.group.Kill())
 	}
 	ended, err := waitExit(ctx, e, killWait)
 	if err != nil {

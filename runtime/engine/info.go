@@ -2,6 +2,9 @@
 
 package engine
 
+//go:generate go tool easyjson -no_std_marshalers -output_filename info_easyjson.go info.go
+//go:generate sed -i "/easyjson\"$/d;/easyjson[.]Marshaler$/d" info_easyjson.go
+
 import (
 	"encoding/json"
 	"errors"
@@ -12,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailru/easyjson/jlexer"
 	"golang.org/x/sys/unix"
 
 	"github.com/wazelet/wazelet/runtime/component"
@@ -23,6 +27,8 @@ import (
 )
 
 // Info describes a module. It is kept beside the compiled code, or beside the reason why there is none.
+//
+//easyjson:json
 type Info struct {
 	Kind     Kind     `json:"kind"` // command, reactor, library or component
 	Imports  []Import `json:"imports"`
@@ -92,8 +98,10 @@ func ReadInfo(dir string) (info Info, err error) {
 }
 
 func parseInfo(raw []byte) (info Info, err error) {
-	if err := json.Unmarshal(raw, &info); err != nil {
-		return info, fmt.Errorf("%s: %w", infoFile, err)
+	l := jlexer.Lexer{Data: raw} // a start reads it once: see package wire
+	info.UnmarshalEasyJSON(&l)
+	if err := l.Error(); err != nil {
+		return Info{}, fmt.Errorf("%s: %w", infoFile, err)
 	}
 	return info, nil
 }

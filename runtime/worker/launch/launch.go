@@ -59,7 +59,7 @@ type Cgroup interface {
 // containerEnv sets the Go runtime of a worker up: one processor, until the guest
 // begins (see package worker); no collector of its own, and no attempts to preempt,
 // both of which a guest that computes would never answer.
-var containerEnv = []string{"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1"}
+var containerEnv = []string{"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1" + quickTables}
 
 // HTTPWorker is the program beside the worker's that does the same and has an HTTP
 // client linked in. Only containers that may make requests pay for it.
