@@ -51,8 +51,13 @@ func (g *Group) enter() (unified *os.File, err error) {
 	if !g.exists() {
 		return nil, errdefs.ErrNotFound
 	}
+	dirs := slices.Collect(maps.Values(g.manager.GetPaths()))
+	for _, dir := range g.spared {
+		dirs = append(dirs, filepath.Dir(dir)) // the pod's
+	}
+	slices.Sort(dirs)
 	// Hierarchies with several controllers are there several times.
-	for _, dir := range slices.Compact(slices.Sorted(maps.Values(g.manager.GetPaths()))) {
+	for _, dir := range slices.Compact(dirs) {
 		err := enterHierarchy(dir)
 		if errors.Is(err, fs.ErrNotExist) { // a controller that is not mounted, or v2 beside v1
 			if unified == nil {

@@ -30,6 +30,7 @@ type Group struct {
 	manager cgroups.Manager
 	config  *cgroups.Cgroup
 	path    string
+	spared  []string // where it would be in the hierarchies where it is not (v1)
 
 	mu      sync.Mutex // orders Add and Update
 	pending *Resources // systemd: not made yet
@@ -188,10 +189,19 @@ func (g *Group) Remove(ctx context.Context) error {
 	if err := g.empty(ctx); err != nil {
 		return err
 	}
-	if err := g.manager.Destroy(); err != nil {
+	if err := g.destroyAll(); err != nil {
 		return fmt.Errorf("cgroup %s: %w", g.path, err)
 	}
 	return nil
+}
+
+// destroyAll removes the group, and what an earlier release has made of it where it is spared.
+func (g *Group) destroyAll() error {
+	err := g.manager.Destroy()
+	for _, dir := range g.spared {
+		err = errors.Join(err, cgroups.RemovePath(dir))
+	}
+	return err
 }
 
 // removeEmpty tries to remove the group as it is. One that holds nothing, which is what
@@ -203,7 +213,7 @@ func (g *Group) removeEmpty() bool {
 	if err := unix.Rmdir(g.dir()); err != nil && err != unix.ENOENT {
 		return false
 	}
-	return g.manager.Destroy() == nil
+	return g.destroyAll() == nil
 }
 
 // destroy removes a group that holds no process, and says at once when it does.
@@ -215,7 +225,7 @@ func (g *Group) destroy() error {
 	if len(pids) > 0 {
 		return fmt.Errorf("in use by processes %v: %w", pids, errdefs.ErrFailedPrecondition)
 	}
-	return g.manager.Destroy()
+	return g.destroyAll()
 }
 
 // empty waits until the group holds no process. v1 tells nobody when the last

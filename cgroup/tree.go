@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -158,7 +159,7 @@ func (t *Tree) Create(parent, id string, r Resources) (*Group, error) {
 		}
 		g.pending = &r
 	} else if err = g.make(r); err != nil {
-		err = errors.Join(err, g.manager.Destroy())
+		err = errors.Join(err, g.destroyAll())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cgroup %s: %w", g.path, err)
@@ -210,51 +211,52 @@ func (t *Tree) child(parent, id string) (*Group, error) {
 func (t *Tree) open(c *cgroups.Cgroup) (*Group, error) {
 	c.Systemd = t.driver == Systemd
 	// v1 needs Resources to be there.
-	c.Resources = &cgroups.Resources{SkipDevices: skipDevices()}
-	m, err := t.manager(c)
-	if err != nil {
+	c.Resources = &cgroups.Resources{SkipDevices: true}
+	g := &Group{config: c}
+	var err error
+	if g.manager, g.spared, err = t.manager(c); err != nil {
 		return nil, fmt.Errorf("cgroup %s: %w", path.Join(c.Parent, c.Name, c.Path), err)
 	}
-	g := &Group{manager: m, config: c}
 	g.path, err = g.innerPath()
 	return g, err
 }
 
-// manager is the library's of a group. It would look for the hierarchies anew each time.
-func (t *Tree) manager(c *cgroups.Cgroup) (cgroups.Manager, error) {
+// manager is the library's of a group, which would look for the hierarchies anew each
+// time, and where the group would be in those that it is spared.
+func (t *Tree) manager(c *cgroups.Cgroup) (m cgroups.Manager, spared []string, err error) {
 	if t.driver == Systemd || cgroups.IsCgroup2UnifiedMode() {
-		return manager.New(c)
+		m, err = manager.New(c)
+		return m, nil, err
 	}
 	tops, err := mountedHierarchies()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	paths := make(map[string]string, len(tops))
 	for name, top := range tops {
-		paths[name] = path.Join(top, c.Path)
+		if dir := path.Join(top, c.Path); slices.Contains(idle, name) {
+			spared = append(spared, dir)
+		} else {
+			paths[name] = dir
+		}
 	}
-	return manager.NewWithPaths(c, paths)
+	m, err = manager.NewWithPaths(c, paths)
+	return m, spared, err
 }
+
+// idle are hierarchies of v1 in which nothing is limited and nothing counted: a container has no
+// group of its own there, its processes are in the pod's. Access to devices needs no rules:
+// a worker has no capabilities and a /dev of its own.
+var idle = []string{"devices", "freezer", "net_cls", "net_prio", "perf_event"}
 
 // mountedHierarchies are the directories of v1's hierarchies, by the names of the library. They
 // are mounted when a machine starts.
 var mountedHierarchies = sync.OnceValues(func() (map[string]string, error) {
-	m, err := manager.New(&cgroups.Cgroup{Path: "/", Resources: &cgroups.Resources{SkipDevices: skipDevices()}})
+	m, err := manager.New(&cgroups.Cgroup{Path: "/", Resources: &cgroups.Resources{SkipDevices: true}})
 	if err != nil {
 		return nil, err
 	}
 	return m.GetPaths(), nil
-})
-
-// skipDevices says whether to do without the devices hierarchy of v1. The
-// library insists on it, for runtimes that filter access to devices. A worker
-// has no capabilities and a /dev of its own; no rule is ever set here.
-var skipDevices = sync.OnceValue(func() bool {
-	if cgroups.IsCgroup2UnifiedMode() {
-		return true
-	}
-	_, err := cgroups.FindCgroupMountpoint("", "devices")
-	return err != nil
 })
 
 // validateName bounds what becomes a directory and, after the last '-', a

@@ -58,7 +58,6 @@ func container(ctx context.Context, newClient httpcall.NewClient, setup setupFun
 	}
 	goruntime.GOMAXPROCS(guestProcessors)
 	// From here on every end leaves a record.
-	g.hearSignals()
 	go g.obeySignals()
 	go g.serveControl()
 	if err := wire.Send(conn, spec.Ready{}); err != nil {
@@ -145,7 +144,7 @@ func (g *guest) load(ctx context.Context, conn *net.UnixConn, loader *confine.Lo
 	if err != nil {
 		return err
 	}
-	loaded, err := load(ctx, conn, loader, p, c.MemoryMaxPages)
+	loaded, err := load(ctx, conn, loader, p, c.MemoryMaxPages, g.hearSignals)
 	if err != nil {
 		return err
 	}

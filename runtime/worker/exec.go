@@ -39,13 +39,14 @@ func Exec(ctx context.Context, newClient httpcall.NewClient) int {
 	if err != nil {
 		return exitSetup
 	}
-	instance, interrupts, err := setupExec(ctx, conn, newClient)
+	signals := make(chan os.Signal, 4)
+	instance, interrupts, err := setupExec(ctx, conn, newClient, func() {
+		signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP)
+	})
 	if err != nil {
 		return report(conn, err)
 	}
 	goruntime.GOMAXPROCS(guestProcessors)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP)
 	go obey(signals, interrupts)
 	if err := wire.Send(conn, spec.Ready{}); err != nil {
 		return exitSetup
@@ -59,9 +60,9 @@ func Exec(ctx context.Context, newClient httpcall.NewClient) int {
 	return int(exitCode(code))
 }
 
-// setupExec is the dialog with the daemon up to a loaded program. interrupts is
-// where the program wants to be told of them, nil where it ends by them.
-func setupExec(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient) (instance *engine.Instance, interrupts *os.File, err error) {
+// setupExec is the dialog with the daemon up to a loaded program; meanwhile is as of
+// load. interrupts is where the program wants to be told of them, nil where it ends by them.
+func setupExec(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewClient, meanwhile func()) (instance *engine.Instance, interrupts *os.File, err error) {
 	var e spec.Exec
 	files, err := wire.Receive(conn, &e)
 	if err != nil {
@@ -79,7 +80,7 @@ func setupExec(ctx context.Context, conn *net.UnixConn, newClient httpcall.NewCl
 	if err != nil {
 		return nil, nil, err
 	}
-	module, builtin, err := loadCommand(ctx, conn, loader, &e)
+	module, builtin, err := loadCommand(ctx, conn, loader, &e, meanwhile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,10 +133,10 @@ func interruptPair() (program int, worker *os.File, err error) {
 
 // loadCommand loads the program argv[0] names: the file of the root or, where
 // there is none, what the daemon has under that name.
-func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, e *spec.Exec) (module *engine.Module, builtin bool, err error) {
+func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, e *spec.Exec, meanwhile func()) (module *engine.Module, builtin bool, err error) {
 	p, err := resolve(command{args: e.Args, env: e.Env, cwd: e.Cwd})
 	if err == nil {
-		module, err = load(ctx, conn, loader, p, e.MemoryMaxPages)
+		module, err = load(ctx, conn, loader, p, e.MemoryMaxPages, meanwhile)
 		return module, false, err
 	}
 	if failure, ok := errors.AsType[*spec.Failure](err); !ok || failure.Class != spec.NotFound {
@@ -144,6 +145,7 @@ func loadCommand(ctx context.Context, conn *net.UnixConn, loader *confine.Loader
 	if err := wire.Send(conn, spec.Resolved{Path: e.Args[0], Missing: err.Error()}); err != nil {
 		return nil, false, err
 	}
+	meanwhile()
 	return loadAnswer(ctx, conn, loader, e.MemoryMaxPages, "")
 }
 

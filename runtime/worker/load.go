@@ -14,12 +14,13 @@ import (
 )
 
 // load sends the program's file to the daemon and loads the compiled code that
-// comes back.
-func load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, p program, maxPages uint32) (*engine.Module, error) {
+// comes back. What meanwhile does waits for nothing but takes its time.
+func load(ctx context.Context, conn *net.UnixConn, loader *confine.Loader, p program, maxPages uint32, meanwhile func()) (*engine.Module, error) {
 	defer p.file.Close()
 	if err := wire.Send(conn, spec.Resolved{Path: p.path}, p.file); err != nil {
 		return nil, err
 	}
+	meanwhile()
 	module, _, err := loadAnswer(ctx, conn, loader, maxPages, p.export)
 	if failure, ok := errors.AsType[*spec.Failure](err); ok && failure.Class == spec.Invalid {
 		err = spec.Failf(spec.Invalid, "%s: %w", p.path, failure)
