@@ -102,6 +102,7 @@ func dismantle(name string) error {
 		groups.remove(),
 		spaces.remove(),
 		removeState(name),
+		removeDisk(name),
 		os.RemoveAll(claimDir(name)),
 	)
 }

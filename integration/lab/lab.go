@@ -65,6 +65,10 @@ type Options struct {
 	// RootSize gives wazelet's root, which is the node's image file system, a small ext4
 	// of its own, in bytes. By default it is on the scratch folder's file system.
 	RootSize int64
+	// DiskSize puts the roots of wazelet and containerd and the logs of pods on an ext4 of
+	// their own, in bytes, with a journal as distributions make it. By default they are on
+	// the scratch folder's file system.
+	DiskSize int64
 	// Mixed makes a node of both kinds: a containerd runs upstream of wazelet, whose
 	// handlers are wasm, runc and runc-other (containerd's) and hybrid. Pods without a
 	// RuntimeClass are containerd's unless DefaultHandler says otherwise.

@@ -92,7 +92,7 @@ func (c *Cluster) prepare(context.Context) error {
 	if err := c.cgroups.create(); err != nil {
 		return err
 	}
-	if err := c.makeState(); err != nil {
+	if err := errors.Join(c.makeState(), c.makeDisk()); err != nil {
 		return err
 	}
 	return c.namespaces.create(c.arrangeMounts)

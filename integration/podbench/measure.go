@@ -57,12 +57,16 @@ func measure(ctx context.Context, o *options) (f *result.File, err error) {
 	return f, err
 }
 
+// diskSize holds both sides' images many times over, in bytes.
+const diskSize = 8 << 30
+
 // inLab has do bring up a laboratory, and takes it down.
 func (o *common) inLab(ctx context.Context, options lab.Options, do func(*lab.Cluster) error) (err error) {
 	if options.Dir, err = os.MkdirTemp("/tmp", "wazelet-bench-"); err != nil {
 		return err
 	}
 	options.Log, options.Wazelet, options.LogLevel = os.Stderr, o.wazelet, "info"
+	options.DiskSize = diskSize
 	cluster, err := lab.New(options)
 	if err != nil {
 		return errors.Join(err, os.Remove(options.Dir))
