@@ -33,9 +33,10 @@ var ErrRecovering = errors.New("wazelet is recovering its pods")
 
 // Interceptors are the options of the gRPC server a [Server] is registered
 // with: what surrounds every RPC, the message bounds, and how messages are encoded. While ready returns an error,
-// every RPC answers Unavailable with its text.
-func Interceptors(ready func() error) []grpc.ServerOption {
-	i := interceptor{ready: ready}
+// every RPC answers Unavailable with its text. work is told of each RPC that changes something, and what it
+// returns of its end.
+func Interceptors(ready func() error, work func() (done func())) []grpc.ServerOption {
+	i := interceptor{ready: ready, work: work}
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(MaxMessage),
@@ -80,9 +81,19 @@ func Tracing() grpc.ServerOption { return grpc.StatsHandler(otelgrpc.NewServerHa
 // interceptor surrounds every RPC with what they have in common.
 type interceptor struct {
 	ready func() error
+	work  func() (done func())
+}
+
+// working tells of a call that changes something.
+func (i interceptor) working(fullMethod string) (done func()) {
+	if readOnly[path.Base(fullMethod)] {
+		return func() {}
+	}
+	return i.work()
 }
 
 func (i interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	defer i.working(info.FullMethod)()
 	c := begin(ctx, info.FullMethod, requestFields(req))
 	err = c.run(i.ready, func() (err error) {
 		resp, err = handler(c.ctx, req)
@@ -97,6 +108,7 @@ func (i interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerI
 }
 
 func (i interceptor) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	defer i.working(info.FullMethod)()
 	c := begin(s.Context(), info.FullMethod, nil)
 	defer func() { c.end(nil, err) }()
 	return c.run(i.ready, func() error {

@@ -117,7 +117,7 @@ func newNode(t testing.TB, change ...func(*Options)) *testNode {
 	t.Cleanup(containers.Close)
 	must(t, sandboxes.Recover(t.Context()))
 	must(t, containers.Recover(t.Context()))
-	streams, err := streaming.Listen(t.Context(), streaming.Options{Address: "127.0.0.1:0", Sandboxes: sandboxes, Runtime: containers})
+	streams, err := streaming.Listen(t.Context(), streaming.Options{Address: "127.0.0.1:0", Sandboxes: sandboxes, Runtime: containers, Work: func() func() { return func() {} }})
 	must(t, err)
 	t.Cleanup(func() { must(t, streams.Close()) })
 

@@ -161,8 +161,8 @@ type renewal struct {
 	at, asked time.Time // of the last
 }
 
-// due returns the oldest readings that are still asked for, a part of all; it drops
-// those that are not.
+// due returns the oldest readings that are still asked for and would not do, a part of
+// all; it drops those that nobody asks for.
 func (r *readings[T]) due(now time.Time) []renewal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,11 +172,14 @@ func (r *readings[T]) due(now time.Time) []renewal {
 			delete(r.taken, id)
 			continue
 		}
+		if last.given.IsZero() && now.Sub(last.at) < r.age-spare*tick {
+			continue // nobody has it yet, and it will do
+		}
 		r.order = append(r.order, renewal{id: id, at: last.at, asked: last.asked})
 	}
 	slices.SortFunc(r.order, func(a, b renewal) int { return a.at.Compare(b.at) })
 	rounds := int(r.age/tick) - spare
-	return r.order[:(len(r.order)+rounds-1)/rounds]
+	return r.order[:min(len(r.order), (len(r.taken)+rounds-1)/rounds)]
 }
 
 // rest says whether nothing is left to renew; whoever asks next begins again.

@@ -28,7 +28,7 @@ func serve(t testing.TB, ready func() error, register func(grpc.ServiceRegistrar
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(append(Interceptors(ready), more...)...)
+	server := grpc.NewServer(append(Interceptors(ready, func() func() { return func() {} }), more...)...)
 	register(server)
 	var served sync.WaitGroup
 	served.Go(func() {

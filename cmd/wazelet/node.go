@@ -37,7 +37,7 @@ type node struct {
 }
 
 // newNode opens every part. Nothing is found again before recover.
-func newNode(ctx context.Context, c config.Config) (n *node, err error) {
+func newNode(ctx context.Context, c config.Config, work func() (done func())) (n *node, err error) {
 	worker, err := workerPath(c.Worker)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,9 @@ func newNode(ctx context.Context, c config.Config) (n *node, err error) {
 			return nil, errors.Join(err, n.closeDomain())
 		}
 	}
-	n.streams, err = streaming.Listen(ctx, streaming.Options{Address: c.Streaming.Address, Sandboxes: n.sandboxes, Runtime: n.containers})
+	n.streams, err = streaming.Listen(ctx, streaming.Options{
+		Address: c.Streaming.Address, Sandboxes: n.sandboxes, Runtime: n.containers, Work: work,
+	})
 	if err != nil {
 		return nil, errors.Join(err, n.closeDomain())
 	}

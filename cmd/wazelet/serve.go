@@ -77,14 +77,17 @@ func serve(ctx context.Context, c config.Config) (err error) {
 		return err
 	}
 	defer stop()
-	n, err := newNode(ctx, c)
+	busy := newProcessors()
+	defer busy.end()
+	ready := busy.begin()
+	n, err := newNode(ctx, c, busy.begin)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 	endpoint := n.endpoint(c)
 	defer endpoint.Close()
-	options = append(options, cri.Interceptors(n.whyNotReady)...)
+	options = append(options, cri.Interceptors(n.whyNotReady, busy.begin)...)
 	if n.upstream != nil {
 		options = append(options, grpc.UnknownServiceHandler(n.upstream.PassUnknown))
 	}
@@ -99,6 +102,7 @@ func serve(ctx context.Context, c config.Config) (err error) {
 	if err := n.recover(ctx); err != nil {
 		return err
 	}
+	ready()
 	tell(ctx, systemd.SdNotifyReady)
 	log.G(ctx).WithFields(log.Fields{
 		"address": c.GRPC.Address, "version": version.String(), "duration": time.Since(started).String(),

@@ -62,7 +62,7 @@ func newNode(t *testing.T) *testNode {
 	must(t, err)
 	t.Cleanup(sandboxes.Close)
 	must(t, sandboxes.Recover(t.Context()))
-	server, err := Listen(t.Context(), Options{Address: "127.0.0.1:0", Sandboxes: sandboxes})
+	server, err := Listen(t.Context(), Options{Address: "127.0.0.1:0", Sandboxes: sandboxes, Work: func() func() { return func() {} }})
 	must(t, err)
 	n := &testNode{Server: server, t: t, sandboxes: sandboxes}
 	t.Cleanup(func() {

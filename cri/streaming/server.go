@@ -38,11 +38,14 @@ type Options struct {
 	Sandboxes *sandbox.Controller
 	// Runtime runs commands and attaches to containers.
 	Runtime *runtime.Controller
+	// Work is told of each stream, and what it returns of its end.
+	Work func() (done func())
 }
 
 // Server hands out the URLs of streams and serves them.
 type Server struct {
 	streams  streaming.Server
+	work     func() (done func())
 	http     *http.Server
 	listener net.Listener
 	life     *life
@@ -69,7 +72,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		socket.Close()
 		return nil, fmt.Errorf("streaming: %w", err)
 	}
-	s := &Server{streams: streams, listener: listener{socket}, life: l}
+	s := &Server{streams: streams, work: o.Work, listener: listener{socket}, life: l}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -142,6 +145,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
+	defer s.work()()
 	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 		defer context.AfterFunc(s.life, func() {
 			// An error means that the client has ended it.
