@@ -4,7 +4,7 @@ package main
 
 import (
 	"os"
-	"runtime"
+	goruntime "runtime"
 	"sync"
 	"time"
 )
@@ -27,10 +27,10 @@ type processors struct {
 
 // newProcessors returns processors of which all are in use, until end.
 func newProcessors() *processors {
-	all := runtime.SetDefaultGOMAXPROCS
+	all := goruntime.SetDefaultGOMAXPROCS
 	if os.Getenv("GOMAXPROCS") != "" {
-		most := runtime.GOMAXPROCS(0)
-		all = func() { runtime.GOMAXPROCS(most) }
+		most := goruntime.GOMAXPROCS(0)
+		all = func() { goruntime.GOMAXPROCS(most) }
 	}
 	p := &processors{all: all}
 	p.rest = time.AfterFunc(quiet, p.settle)
@@ -63,7 +63,7 @@ func (p *processors) settle() {
 	defer p.mu.Unlock()
 	if p.works == 0 && !p.one {
 		p.one = true
-		runtime.GOMAXPROCS(1)
+		goruntime.GOMAXPROCS(1)
 	}
 }
 

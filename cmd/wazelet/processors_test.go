@@ -3,7 +3,7 @@
 package main
 
 import (
-	"runtime"
+	goruntime "runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,14 +13,14 @@ import (
 // of them as soon as something is.
 func TestOneProcessorAtRest(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(3))
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcessors()
 		defer p.end()
 		expect := func(want int) {
 			t.Helper()
 			synctest.Wait()
-			if got := runtime.GOMAXPROCS(0); got != want {
+			if got := goruntime.GOMAXPROCS(0); got != want {
 				t.Errorf("after %v there are %d processors, want %d", quiet, got, want)
 			}
 		}

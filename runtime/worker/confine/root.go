@@ -32,10 +32,10 @@ func enterContainerRoot(c *spec.Container, module *os.File, s *sources, p proces
 		return err
 	}
 	all, err := prepareAll(c, module, s, p)
-	defer all.Close()
 	if err != nil {
 		return err
 	}
+	defer all.Close()
 	root, _, err := mountRoot(c.Root, s)
 	if err != nil {
 		return fmt.Errorf("root file system: %w", err)
@@ -95,26 +95,26 @@ func (m *mounts) attach(root tree) error {
 	return nil
 }
 
-// prepareAll opens every mount of c while the host's paths can still be seen. All
-// of it is the caller's to close, also after an error.
-func prepareAll(c *spec.Container, module *os.File, s *sources, p processes) (*mounts, error) {
+// prepareAll opens every mount of c while the host's paths can still be seen.
+func prepareAll(c *spec.Container, module *os.File, s *sources, p processes) (_ *mounts, err error) {
 	all := &mounts{}
+	defer func() {
+		if err != nil {
+			all.Close()
+		}
+	}()
 	proc, err := newProc(c)
-	if proc != nil {
-		all.system = append(all.system, proc)
-	}
 	if err != nil {
-		return all, err
+		return nil, err
 	}
+	all.system = append(all.system, proc)
 	dev, err := newDev(c)
-	if dev != nil {
-		all.system = append(all.system, dev)
-	}
 	if err != nil {
-		return all, err
+		return nil, err
 	}
+	all.system = append(all.system, dev)
 	if err := all.prepareOwn(c, module, s); err != nil {
-		return all, err
+		return nil, err
 	}
 	return all, proc.addSelf(p) // hides the host's /proc
 }

@@ -63,13 +63,15 @@ func newProc(c *spec.Container) (*systemTree, error) {
 		return nil, err
 	}
 	t.readOnly = true
-	if err := writeSelf(t.fs, c); err != nil {
-		return t, fmt.Errorf("mount /proc: %w", err)
+	err = writeSelf(t.fs, c)
+	if err == nil {
+		err = errors.Join(t.directories(parameterDirs...), t.bindAll(procFiles))
 	}
-	if err := t.directories(parameterDirs...); err != nil {
-		return t, err
+	if err != nil {
+		t.Close()
+		return nil, fmt.Errorf("mount /proc: %w", err)
 	}
-	return t, t.bindAll(procFiles)
+	return t, nil
 }
 
 func newDev(c *spec.Container) (*systemTree, error) {
@@ -78,11 +80,13 @@ func newDev(c *spec.Container) (*systemTree, error) {
 		return nil, err
 	}
 	if err := t.bindAll(devices); err != nil {
-		return t, err
+		t.Close()
+		return nil, err
 	}
 	shm, err := newMount(spec.MountTmpfs, "tmpfs", parseOptions([]string{"mode=1777", "nodev", "size=64m", "nosuid", "noexec"}).labelled(c.MountLabel))
 	if err != nil {
-		return t, fmt.Errorf("mount /dev/shm: %w", err)
+		t.Close()
+		return nil, fmt.Errorf("mount /dev/shm: %w", err)
 	}
 	t.parts = append(t.parts, part{shm, "shm"})
 	return t, nil
