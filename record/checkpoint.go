@@ -70,23 +70,19 @@ func (j *journal) drop(name string) error {
 	return nil
 }
 
-// place makes temp the file of the record, or none if that is "", unless something newer
-// is known of it.
+// place makes temp the file of the record, or none if that is "". What was put since may not be on
+// the disk yet, so a newer value is no reason to leave an old one there; a removal is.
 func (j *journal) place(id, temp string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	_, newer := j.latest[id]
 	path := filepath.Join(j.dir, id+suffix)
-	switch {
-	case newer && temp == "":
-		return nil
-	case newer:
-		return remove(temp)
-	case temp == "":
+	if temp == "" {
 		return remove(path)
-	default:
-		return os.Rename(temp, path)
 	}
+	if data, newer := j.latest[id]; newer && data == nil {
+		return remove(temp)
+	}
+	return os.Rename(temp, path)
 }
 
 // close makes a last checkpoint. What could not be brought into files stays in the journal.

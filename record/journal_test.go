@@ -219,6 +219,21 @@ func TestFullDiskDoesNotKeepRecords(t *testing.T) {
 	}
 }
 
+// TestCheckpointBesidePuts: what is put during one is not on the disk yet, and takes nothing
+// away that is; what is removed does not come back.
+func TestCheckpointBesidePuts(t *testing.T) {
+	dir := t.TempDir()
+	s := openStrings(t, dir, 1)
+	do(t, s.Put("put", "1"), s.Put("gone", "1"), s.journal.checkpoint(), s.Put("put", "2"), s.Put("gone", "2"))
+	batch := s.journal.latest
+	s.journal.latest = map[string][]byte{}
+	do(t, s.Put("put", "3"), s.Remove("gone"), writeAll(dir, batch, s.journal.place))
+	do(t, os.RemoveAll(filepath.Join(dir, "_tmp-journal-2"))) // a lost power supply
+	if bad := expect(t, dir, 1, map[string]string{"put": "2"}); len(bad) != 0 {
+		t.Errorf("reported %v", bad)
+	}
+}
+
 // TestFailedCheckpointIsTried again, and told of.
 func TestFailedCheckpointIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
