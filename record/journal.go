@@ -49,18 +49,21 @@ type journal struct {
 	closed  bool
 }
 
-// put writes data, an envelope. It returns what went wrong behind the back of an earlier
-// caller too.
+// put writes data, an envelope. What went wrong behind the back of an earlier caller is its
+// error too, and then nothing is written.
 func (j *journal) put(id string, data []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if err := j.syncer.told(); err != nil {
+		return err
+	}
 	if err := j.append(journalLine(data)); err != nil {
 		return err
 	}
 	j.latest[id] = data
 	j.schedule()
 	j.syncer.note(filepath.Base(j.file.Name()))
-	return j.syncer.told()
+	return nil
 }
 
 // remove takes the record away, for which no room on the disk is needed.

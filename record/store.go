@@ -54,8 +54,8 @@ func Open[T any](dir string, version int, migrations ...Migration) (*Store[T], e
 }
 
 // Put writes v under id. When it returns nil, the next daemon has it, and soon after
-// it is on the disk; see Sync. When it fails, the former one is still whole. The error
-// may be that of an earlier record that could not be brought to the disk.
+// it is on the disk; see Sync. When it fails, the former one is still there, or none. The
+// error may be that of an earlier record that could not be brought to the disk.
 func (s *Store[T]) Put(id string, v T) error {
 	if err := ValidateID(id); err != nil {
 		return err
