@@ -9,16 +9,26 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/containerd/log"
 )
 
 // schedule has a checkpoint come, soon if the journal is long.
 func (j *journal) schedule() {
 	if j.timer == nil {
-		j.timer = time.AfterFunc(checkpointDelay, func() { j.syncer.fail(j.checkpoint()) })
+		j.timer = time.AfterFunc(checkpointDelay, j.tryCheckpoint)
 	}
 	if j.size >= checkpointSize && !j.hurried {
 		j.hurried = true
 		j.timer.Reset(0)
+	}
+}
+
+// tryCheckpoint makes a checkpoint for nobody who waits. One that fails, for instance on a
+// full disk, takes nothing: what is in the journal is as safe there.
+func (j *journal) tryCheckpoint() {
+	if err := j.checkpoint(); err != nil {
+		log.L.WithError(err).WithField("folder", j.dir).Warn("records stay in their journal for now")
 	}
 }
 

@@ -234,7 +234,7 @@ func TestCheckpointBesidePuts(t *testing.T) {
 	}
 }
 
-// TestFailedCheckpointIsTried again, and told of.
+// TestFailedCheckpointIsTriedAgain, and nobody who puts or removes hears of it.
 func TestFailedCheckpointIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	s := openStrings(t, dir, 1)
@@ -243,24 +243,19 @@ func TestFailedCheckpointIsTriedAgain(t *testing.T) {
 		do(t, s.Put("a", "1"), s.Put("b", "1"), os.Mkdir(inTheWay, 0o700))
 		time.Sleep(checkpointDelay)
 		synctest.Wait()
-		if err := s.Put("b", "2"); err == nil || !strings.Contains(err.Error(), inTheWay) {
-			t.Errorf("the next Put: %v", err)
-		}
-		if err := s.Put("c", "1"); err != nil {
-			t.Errorf("the one after it: %v", err)
-		}
+		do(t, s.Put("b", "2"), s.Remove("absent"))
 		if got := files(t, dir); !slices.Contains(got, "_tmp-journal-1") || !slices.Contains(got, "_tmp-journal-2") {
 			t.Errorf("files %v", got)
 		}
 		do(t, os.Remove(inTheWay))
 		time.Sleep(checkpointDelay)
 		synctest.Wait()
-		if got := files(t, dir); !slices.Equal(got, []string{"a.json", "b.json", "c.json"}) {
+		if got := files(t, dir); !slices.Equal(got, []string{"a.json", "b.json"}) {
 			t.Errorf("then %v", got)
 		}
 		do(t, s.Close())
 	})
-	expect(t, dir, 1, map[string]string{"a": "1", "b": "1", "c": "1"}) // what failed is not there
+	expect(t, dir, 1, map[string]string{"a": "1", "b": "2"})
 }
 
 // FuzzReplay: whatever stands in a journal, what was loaded from it is loaded again, from files.

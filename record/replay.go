@@ -26,7 +26,7 @@ func (s *Store[T]) replay(names []string, records map[string]T) []Corrupt {
 	s.journal.adopt(names, latest)
 	// Nobody waits for it: the values are known, and a full disk must not keep the
 	// daemon from starting.
-	s.journal.syncer.fail(s.journal.checkpoint())
+	s.journal.tryCheckpoint()
 	return bad
 }
 
