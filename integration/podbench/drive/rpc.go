@@ -31,6 +31,9 @@ func (d *driver) rpc(ctx context.Context, name string) (err error) {
 			d.out.Add(name, c.Name, call.name, "ms", milliseconds(time.Since(began)))
 		}
 	}
+	if err := rested(ctx, c); err != nil {
+		return err
+	}
 	used, err := polled(ctx, c)
 	if err != nil {
 		return err
@@ -69,6 +72,28 @@ func calls(c *client, p *pod) []call {
 			return err
 		}},
 	}
+}
+
+// rested waits until the daemon has done what it does behind its pods' starts, such as
+// writing their records, which is not polling: until it uses next to nothing, or a minute
+// is over.
+func rested(ctx context.Context, c *client) error {
+	const pause, least = 2 * time.Second, 10 * time.Millisecond
+	before, _, err := process.Time(c.PID)
+	for range int(time.Minute / pause) {
+		if err == nil {
+			err = wait(ctx, pause)
+		}
+		if err != nil {
+			return err
+		}
+		var after time.Duration
+		if after, _, err = process.Time(c.PID); after-before <= least {
+			return err
+		}
+		before = after
+	}
+	return err
 }
 
 // polling is how long the daemon's processor time is looked at.
