@@ -22,6 +22,9 @@ func (d *driver) rpc(ctx context.Context, name string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := rested(ctx, c); err != nil {
+		return err
+	}
 	for round := range rpcRounds {
 		for _, call := range calls(c, pods[round%len(pods)]) {
 			began := time.Now()
@@ -30,9 +33,6 @@ func (d *driver) rpc(ctx context.Context, name string) (err error) {
 			}
 			d.out.Add(name, c.Name, call.name, "ms", milliseconds(time.Since(began)))
 		}
-	}
-	if err := rested(ctx, c); err != nil {
-		return err
 	}
 	used, err := polled(ctx, c)
 	if err != nil {
@@ -75,7 +75,7 @@ func calls(c *client, p *pod) []call {
 }
 
 // rested waits until the daemon has done what it does behind its pods' starts, such as
-// writing their records, which is not polling: until it uses next to nothing, or a minute
+// writing their records, and is no part of calls: until it uses next to nothing, or a minute
 // is over.
 func rested(ctx context.Context, c *client) error {
 	const pause, least = 2 * time.Second, 10 * time.Millisecond
