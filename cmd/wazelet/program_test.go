@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/cgroups"
+
 	"github.com/wazelet/wazelet/runtime/worker/launch"
 )
 
@@ -56,8 +58,24 @@ func withPrograms(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	// What a daemon keeps for the next one: its groups, which must be empty.
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + serveGroup())
+	if err == nil {
+		groups = append(groups, "/sys/fs/cgroup/"+serveGroup())
+	}
+	for _, group := range groups {
+		err = errors.Join(err, cgroups.RemovePath(group))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "left behind:", err)
+		return 1
+	}
+	return code
 }
+
+// serveGroup is the cgroup of the daemons of these tests.
+func serveGroup() string { return fmt.Sprintf("wazelet-test-serve-%d", os.Getpid()) }
 
 func build(out, source string, env ...string) error {
 	cmd := exec.Command("go", "build", "-p", "1", "-trimpath", "-ldflags=-s -w", "-o", out, source)

@@ -55,7 +55,7 @@ func (l *lockedBuffer) String() string {
 func newServer(t *testing.T, dir string) *server {
 	t.Helper()
 	s := &server{dir: dir, config: filepath.Join(dir, "config.toml"), socket: filepath.Join(dir, "run", "s"), stderr: &lockedBuffer{}}
-	group := fmt.Sprintf("/wazelet-test-serve-%d", os.Getpid())
+	group := "/" + serveGroup()
 	content := fmt.Sprintf(`version = 1
 root = %q
 state = %q
