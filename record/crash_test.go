@@ -71,7 +71,7 @@ func TestKilledWriterLeavesWholeRecords(t *testing.T) {
 				t.Errorf("round %d: %s is of turn %d, and %d was told", round, id, v.Turn, last)
 			}
 		}
-		for _, name := range names(t, dir) {
+		for _, name := range record.Names(t, dir) {
 			if !strings.HasSuffix(name, ".json") {
 				t.Errorf("round %d: %s is left over", round, name)
 			}

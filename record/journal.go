@@ -62,7 +62,6 @@ func (j *journal) put(id string, data []byte) error {
 	}
 	j.latest[id] = data
 	j.schedule()
-	j.syncer.note(filepath.Base(j.file.Name()))
 	return nil
 }
 
@@ -73,10 +72,10 @@ func (j *journal) remove(id string) error {
 	if j.closed {
 		return j.append(nil)
 	}
-	if err := j.append(journalLine(removal(id))); err == nil {
-		j.syncer.note(filepath.Base(j.file.Name()))
-	} else if unsaid := j.unsay(id); unsaid != nil {
-		return errors.Join(err, unsaid)
+	if err := j.append(journalLine(removal(id))); err != nil {
+		if unsaid := j.unsay(id); unsaid != nil {
+			return errors.Join(err, unsaid)
+		}
 	}
 	j.latest[id] = nil
 	j.schedule()
@@ -84,7 +83,7 @@ func (j *journal) remove(id string) error {
 	return remove(filepath.Join(j.dir, id+suffix))
 }
 
-// append writes a line.
+// append writes a line, which is synced soon.
 func (j *journal) append(line []byte) error {
 	if j.closed {
 		return fmt.Errorf("records in %s: %w", j.dir, os.ErrClosed)
@@ -98,6 +97,9 @@ func (j *journal) append(line []byte) error {
 	n, err := j.file.Write(line)
 	j.size += int64(n)
 	j.torn = err != nil && (j.torn || n > 0)
+	if err == nil {
+		j.syncer.note(filepath.Base(j.file.Name()))
+	}
 	return err
 }
 

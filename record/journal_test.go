@@ -34,7 +34,8 @@ func do(t *testing.T, steps ...error) {
 	}
 }
 
-func files(t *testing.T, dir string) []string {
+// Names lists what is in a directory.
+func Names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -63,16 +64,16 @@ func TestFilesComeLater(t *testing.T) {
 	s := openStrings(t, dir, 1)
 	synctest.Test(t, func(t *testing.T) {
 		do(t, s.Put("a", "1"), s.Put("b", "1"), s.Put("a", "2"), s.Remove("b"))
-		if got := files(t, dir); !slices.Equal(got, []string{"_tmp-journal-1"}) {
+		if got := Names(t, dir); !slices.Equal(got, []string{"_tmp-journal-1"}) {
 			t.Errorf("at first there are %v", got)
 		}
 		time.Sleep(checkpointDelay)
 		synctest.Wait()
-		if got := files(t, dir); !slices.Equal(got, []string{"a.json"}) {
+		if got := Names(t, dir); !slices.Equal(got, []string{"a.json"}) {
 			t.Errorf("after the delay there are %v", got)
 		}
 		do(t, s.Remove("a"), s.Close())
-		if got := files(t, dir); len(got) != 0 {
+		if got := Names(t, dir); len(got) != 0 {
 			t.Errorf("at the end there are %v", got)
 		}
 		if err := s.Put("a", "3"); !errors.Is(err, os.ErrClosed) {
@@ -91,7 +92,7 @@ func TestLongJournalsAreNotWaitedWith(t *testing.T) {
 			do(t, s.Put("a", strings.Repeat("x", 1000)))
 		}
 		synctest.Wait()
-		if got := files(t, dir); !slices.Contains(got, "a.json") || slices.Contains(got, "_tmp-journal-1") || time.Since(began) != 0 {
+		if got := Names(t, dir); !slices.Contains(got, "a.json") || slices.Contains(got, "_tmp-journal-1") || time.Since(began) != 0 {
 			t.Errorf("there are %v", got)
 		}
 		do(t, s.Close())
@@ -108,7 +109,7 @@ func TestJournalsAreReadBack(t *testing.T) {
 	if bad := expect(t, dir, 1, map[string]string{"a": "2", "c": "1"}); len(bad) != 0 {
 		t.Errorf("reported %v", bad)
 	}
-	if got := files(t, dir); !slices.Equal(got, []string{"a.json", "c.json"}) {
+	if got := Names(t, dir); !slices.Equal(got, []string{"a.json", "c.json"}) {
 		t.Errorf("files %v", got)
 	}
 }
@@ -164,10 +165,24 @@ func TestDamagedJournals(t *testing.T) {
 			if !slices.Equal(moved, c.bad) || (name == "of a newer") != (len(reported) > len(moved)) {
 				t.Errorf("reported %v, want %v", reported, c.bad)
 			}
-			if got := files(t, dir); slices.Contains(got, "_tmp-journal-7") {
+			if got := Names(t, dir); slices.Contains(got, "_tmp-journal-7") {
 				t.Errorf("files %v", got)
 			}
 		})
+	}
+}
+
+// TestUnreadableJournalIsSetAside: nobody knows what was in it, and it is not removed.
+func TestUnreadableJournalIsSetAside(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, journalPrefix+"1")
+	do(t, os.WriteFile(path, nil, 0o600), os.Truncate(path, maxJournalSize+1))
+	bad := expect(t, dir, 1, map[string]string{})
+	if len(bad) != 1 || bad[0].File != filepath.Join(dir, corruptDir, journalPrefix+"1") {
+		t.Fatalf("reported %v", bad)
+	}
+	if info, err := os.Stat(bad[0].File); err != nil || info.Size() != maxJournalSize+1 {
+		t.Errorf("set aside: %v, %v", info, err)
 	}
 }
 
@@ -244,13 +259,13 @@ func TestFailedCheckpointIsTriedAgain(t *testing.T) {
 		time.Sleep(checkpointDelay)
 		synctest.Wait()
 		do(t, s.Put("b", "2"), s.Remove("absent"))
-		if got := files(t, dir); !slices.Contains(got, "_tmp-journal-1") || !slices.Contains(got, "_tmp-journal-2") {
+		if got := Names(t, dir); !slices.Contains(got, "_tmp-journal-1") || !slices.Contains(got, "_tmp-journal-2") {
 			t.Errorf("files %v", got)
 		}
 		do(t, os.Remove(inTheWay))
 		time.Sleep(checkpointDelay)
 		synctest.Wait()
-		if got := files(t, dir); !slices.Equal(got, []string{"a.json", "b.json"}) {
+		if got := Names(t, dir); !slices.Equal(got, []string{"a.json", "b.json"}) {
 			t.Errorf("then %v", got)
 		}
 		do(t, s.Close())
@@ -275,7 +290,7 @@ func FuzzReplay(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range files(t, dir) {
+		for _, name := range Names(t, dir) {
 			if strings.HasPrefix(name, tempPrefix) {
 				t.Errorf("%s is left", name)
 			}

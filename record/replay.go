@@ -31,10 +31,10 @@ func (s *Store[T]) replay(names []string, records map[string]T) []Corrupt {
 }
 
 func (s *Store[T]) replayOne(name string, records map[string]T, latest map[string][]byte) (bad []Corrupt) {
-	path := filepath.Join(s.dir, name)
-	data, err := readBounded(path, maxJournalSize)
-	if err != nil {
-		return []Corrupt{{File: path, Err: err}}
+	data, err := readBounded(filepath.Join(s.dir, name), maxJournalSize)
+	if err != nil { // or the checkpoint would remove it
+		moved, moveErr := s.setAside(name)
+		return []Corrupt{{File: moved, Err: errors.Join(err, moveErr)}}
 	}
 	number := 0
 	for line := range bytes.Lines(data) {

@@ -59,19 +59,6 @@ func shut[T any](t *testing.T, s *record.Store[T]) {
 	}
 }
 
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for _, e := range entries {
-		list = append(list, e.Name())
-	}
-	return list
-}
-
 func TestRecordsSurviveReopening(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	s := open(t, dir)
@@ -97,7 +84,7 @@ func TestRecordsSurviveReopening(t *testing.T) {
 	if len(bad) != 0 {
 		t.Errorf("corrupt %v", bad)
 	}
-	if got := names(t, dir); !reflect.DeepEqual(got, []string{"0-1.json", "a.json"}) {
+	if got := record.Names(t, dir); !reflect.DeepEqual(got, []string{"0-1.json", "a.json"}) {
 		t.Errorf("files %v", got)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "a.json")); err != nil || info.Mode() != 0o600 {
@@ -176,7 +163,7 @@ func TestDamagedFilesAreSetAside(t *testing.T) {
 			t.Errorf("set aside: %v", err)
 		}
 	}
-	if got := names(t, dir); !reflect.DeepEqual(got, []string{"corrupt", "good.json"}) {
+	if got := record.Names(t, dir); !reflect.DeepEqual(got, []string{"corrupt", "good.json"}) {
 		t.Errorf("files %v", got)
 	}
 	if _, bad := load(t, s); len(bad) != 0 {
@@ -221,7 +208,7 @@ func TestInterruptedPutsAreCleanedUp(t *testing.T) {
 	if len(records) != 1 || len(bad) != 0 {
 		t.Errorf("%v, %v", records, bad)
 	}
-	if got := names(t, dir); !reflect.DeepEqual(got, []string{"a.json"}) {
+	if got := record.Names(t, dir); !reflect.DeepEqual(got, []string{"a.json"}) {
 		t.Errorf("files %v", got)
 	}
 }

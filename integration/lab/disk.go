@@ -3,9 +3,7 @@
 package lab
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,11 +41,7 @@ func (c *Cluster) makeDisk() error {
 	for path, target := range map[string]string{
 		c.Root(): "wazelet", c.path("containerd", "root"): "containerd", c.PodLogs(): "pods",
 	} {
-		target = filepath.Join(dir, target)
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty folder
-			return err
-		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Mkdir(target, 0o755), os.Symlink(target, path)); err != nil {
+		if err := lead(path, filepath.Join(dir, target), 0o755); err != nil {
 			return err
 		}
 	}

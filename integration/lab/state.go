@@ -5,6 +5,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -28,14 +29,19 @@ func (c *Cluster) makeState() error {
 	for path, target := range map[string]string{
 		c.State(): filepath.Join(dir, "wazelet"), c.path("containerd", "run"): filepath.Join(dir, "containerd"),
 	} {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := errors.Join(os.Mkdir(target, 0o711), os.Symlink(target, path)); err != nil {
+		if err := lead(path, target, 0o711); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lead makes the folder target, to which path leads, of which there is at most an empty folder.
+func lead(path, target string, mode fs.FileMode) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Mkdir(target, mode), os.Symlink(target, path))
 }
 
 // removeState unmounts it. Mounts below it, such as network namespaces, lie in the
